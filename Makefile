@@ -1,0 +1,82 @@
+# Verbs for people; `make help` lists them. Names come as variables: make deploy MODEL=cnn DEVICE=rpi
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+EDGEARCH := $(VENV)/bin/edgearch
+
+# Values reach programs as environment variables, never as text of a shell command.
+export MODEL DEVICE PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD
+FLAGS = $${PIPELINE:+"--pipeline=$$PIPELINE"} $(DATA_FLAGS) $(HOST_FLAGS)
+DATA_FLAGS = $${DATASET:+"--dataset=$$DATASET"} $${DATA_FOLDER:+"--data-folder=$$DATA_FOLDER"} $${SEED:+"--seed=$$SEED"}
+HOST_FLAGS = $${HOST:+"--host=$$HOST"} $${BUILD:+"--build=$$BUILD"}
+NEED_MODEL = @test -n "$$MODEL" || { echo "make $@: say which model: make $@ MODEL=cnn DEVICE=rpi" >&2; exit 2; }
+NEED_DEVICE = @test -n "$$DEVICE" || { echo "make $@: say which device: make $@ MODEL=cnn DEVICE=rpi" >&2; exit 2; }
+
+.PHONY: help
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: install
+install: $(READY) ## make the virtual environment (the other verbs do it by themselves)
+
+# Made when it is missing or older than what it is made from, and never otherwise.
+$(READY): pyproject.toml constraints.txt
+	@echo "Making $(VENV): about two minutes and 2.5 GB, once."
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("edgearch needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Name another: make install PYTHON=python3.12")'
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "Python has no venv module: sudo apt install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+.PHONY: deploy
+deploy: $(READY) ## train, compress, convert, check, ship, measure: MODEL=cnn DEVICE=rpi [PIPELINE= DATASET= HOST=]
+	$(NEED_MODEL)
+	$(NEED_DEVICE)
+	@$(EDGEARCH) deploy --device="$$DEVICE" $(FLAGS) -- "$$MODEL"
+
+.PHONY: compare
+compare: $(READY) ## every precision side by side: MODEL=cnn DEVICE=rpi
+	$(NEED_MODEL)
+	$(NEED_DEVICE)
+	@$(EDGEARCH) compare --device="$$DEVICE" $(DATA_FLAGS) $(HOST_FLAGS) -- "$$MODEL"
+
+.PHONY: run
+run: $(READY) ## run an existing TFLite model on a device: MODEL=file.tflite DEVICE=rpi [INPUTS=x.npz]
+	$(NEED_MODEL)
+	$(NEED_DEVICE)
+	@$(EDGEARCH) run --device="$$DEVICE" $${INPUTS:+"--inputs=$$INPUTS"} $(HOST_FLAGS) -- "$$MODEL"
+
+.PHONY: check-device
+check-device: $(READY) ## will it fit? Nothing is trained: MODEL=cnn (or file.tflite) DEVICE=mcu
+	$(NEED_MODEL)
+	$(NEED_DEVICE)
+	@$(EDGEARCH) check --device="$$DEVICE" $(FLAGS) -- "$$MODEL"
+
+.PHONY: devices
+devices: $(READY) ## list the device profiles
+	@$(EDGEARCH) devices
+
+.PHONY: doctor
+doctor: $(READY) ## what this machine can do
+	@$(EDGEARCH) doctor
+
+.PHONY: test
+test: $(READY) ## run the tests
+	$(VENV)/bin/python -m pytest
+
+.PHONY: check
+check: $(READY) ## lint, format, types, import layers
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: benchmark
+benchmark: $(READY) ## time the main path and the agent: ratios and seconds
+	$(VENV)/bin/python benchmarks/run.py
+
+.PHONY: clean
+clean: ## remove build/ and caches; the virtual environment stays
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,325 @@
+"""The command line: parsing and printing only. Everything else is imported when a verb needs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgearch import __version__
+from edgearch.errors import EdgearchError
+
+if TYPE_CHECKING:
+    from edgearch.commands import Options
+    from edgearch.pipeline import Watcher
+
+EPILOG = """\
+examples:
+  edgearch deploy cnn --device rpi                      train, quantize, convert, check, measure
+  edgearch deploy cnn --device rpi --host pi@10.0.0.7   the same, on a real Raspberry Pi
+  edgearch compare cnn --device rpi                     every precision side by side
+  edgearch check cnn-mobilenetv1 --device mcu           will it fit? (nothing is trained)
+  edgearch run model.tflite --device rpi                an existing TFLite model
+
+exit codes: 0 done; 1 a check failed; 2 the request was wrong; 3 the device could not be
+reached; 4 a tool crashed. Every verb takes --json; --debug shows tracebacks.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.act(options)
+        sys.stdout.flush()
+        return code
+    except EdgearchError as error:
+        if options.debug:
+            raise
+        print(f"edgearch: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            "edgearch: interrupted. Finished stages are kept; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:  # the reader of our stdout has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgearch",
+        description="Take a neural network to an edge device, and measure it there.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edgearch {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    deploy = _verb(verbs, "deploy", _deploy, "train, compress, convert, check, ship and measure a model")
+    deploy.add_argument("model", help="a family (cnn) or a variant (cnn-resnet8); see edgearch models")
+    _device_options(deploy)
+    deploy.add_argument(
+        "--pipeline", metavar="NAME", help="see edgearch pipelines (default: the device's own)"
+    )
+    _training_options(deploy)
+
+    compare = _verb(verbs, "compare", _compare, "deploy every precision and show them side by side")
+    compare.add_argument("model", help="a family or a variant; see edgearch models")
+    _device_options(compare)
+    _training_options(compare)
+
+    check = _verb(verbs, "check", _check, "will a model fit a device? Answered before any training")
+    check.add_argument("model", help="a family, a variant, or a .tflite file")
+    _device_options(check)
+    check.add_argument(
+        "--pipeline", metavar="NAME", help="what precision to check (default: the device's own)"
+    )
+    _data_options(check)
+
+    run = _verb(verbs, "run", _run, "run an existing .tflite file on a device")
+    run.add_argument("model", metavar="FILE.tflite", help="any TFLite model")
+    run.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="FILE.npz",
+        help="arrays named like the inputs (default: random values)",
+    )
+    _device_options(run)
+
+    for name, act, text in (
+        ("models", _models, "list the architectures"),
+        ("devices", _devices, "list the device profiles, or show one"),
+        ("pipelines", _pipelines, "list the pipelines and their stages"),
+        ("datasets", _datasets, "list the datasets"),
+        ("doctor", _doctor, "say what this machine can do, and the remedy for what it cannot"),
+    ):
+        verb = _verb(verbs, name, act, text)
+        if name == "devices":
+            verb.add_argument("name", nargs="?", help="show this profile")
+    return parser
+
+
+def _verb(
+    verbs: Any, name: str, act: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=text, description=text[:1].upper() + text[1:] + "."
+    )
+    parser.set_defaults(act=act)
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, nothing else")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _device_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", required=True, metavar="NAME", help="see edgearch devices")
+    parser.add_argument(
+        "--host",
+        metavar="USER@ADDRESS",
+        help="the real machine, as ssh would reach it, or an entry of your config file; "
+        "without one this machine stands in",
+    )
+    parser.add_argument("--build", type=Path, default=Path("build"), metavar="FOLDER", help="default: build")
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset", default="digits", metavar="NAME", help="see edgearch datasets (default: digits)"
+    )
+    parser.add_argument(
+        "--data-folder",
+        type=Path,
+        metavar="FOLDER",
+        help="where the dataset's own files are, if not in its cache",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="makes a run repeatable (default: 0)")
+
+
+def _training_options(parser: argparse.ArgumentParser) -> None:
+    _data_options(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="STAGE.KEY=VALUE",
+        help="change a setting of a stage, such as train.epochs=10; that stage and those after it run again",
+    )
+    parser.add_argument(
+        "--again", action="append", default=[], metavar="STAGE", help="run this stage though it is finished"
+    )
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from edgearch.commands import Options
+
+    given = vars(arguments)
+    names = ("pipeline", "dataset", "data_folder", "seed", "again")
+    return Options(
+        device=arguments.device,
+        host=arguments.host or None,
+        build=arguments.build,
+        settings=given.get("set", ()),
+        **{name: given[name] for name in names if name in given},
+    )
+
+
+def _watched(arguments: argparse.Namespace, act: Callable[[Options, Watcher], int]) -> int:
+    from edgearch.reports import progress
+
+    with progress.display() as watcher:
+        return act(_options(arguments), watcher)
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    from edgearch import commands
+
+    def act(options: Options, watcher: Watcher) -> int:
+        result, folder = commands.deploy(arguments.model, options, watcher)
+        _show(arguments, result, "deployment", folder)
+        return commands.exit_code(result)
+
+    return _watched(arguments, act)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from edgearch import commands
+
+    def act(options: Options, watcher: Watcher) -> int:
+        result, folder = commands.compare(arguments.model, options, watcher)
+        _show(arguments, result, "comparison", folder)
+        return commands.exit_code(result)
+
+    return _watched(arguments, act)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from edgearch import commands
+
+    def act(options: Options, watcher: Watcher) -> int:
+        result = commands.check(arguments.model, options, watcher)
+        _show(arguments, result, "check", None)
+        return commands.exit_code(result)
+
+    return _watched(arguments, act)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from edgearch import commands
+
+    def act(options: Options, watcher: Watcher) -> int:
+        result, folder = commands.run(arguments.model, options, watcher, arguments.inputs)
+        _show(arguments, result, "run", folder)
+        return commands.exit_code(result)
+
+    return _watched(arguments, act)
+
+
+def _show(arguments: argparse.Namespace, document: dict[str, Any], kind: str, folder: Path | None) -> None:
+    if arguments.json:
+        print(json.dumps(document, indent=1))
+        return
+    from edgearch.reports import table
+    from edgearch.reports.progress import stdout
+
+    console = stdout()
+    console.print(getattr(table, kind)(document))
+    page = folder / "report.html" if folder else None
+    if page and page.exists():
+        console.print(f"Report: {page}", soft_wrap=True, highlight=False)
+
+
+def _listed(arguments: argparse.Namespace, rows: list[dict[str, Any]], columns: Sequence[str]) -> int:
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    widths = [max(len(str(row[column])) for row in rows) for column in columns[:-1]]
+    for row in rows:
+        cells = [str(row[column]).ljust(width) for column, width in zip(columns, widths, strict=False)]
+        print("  ".join([*cells, str(row[columns[-1]])]))
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from edgearch import models
+
+    rows = [
+        {
+            "model": variant,
+            "family": family,
+            "about": models.summary(family) + (f" ({family}'s default)" if index == 0 else ""),
+        }
+        for family, variants in models.families().items()
+        for index, variant in enumerate(variants)
+    ]
+    return _listed(arguments, rows, ("model", "family", "about"))
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    from edgearch import profiles
+
+    if arguments.name:
+        profile = profiles.device(arguments.name).model_dump(mode="json")
+        if arguments.json:
+            print(json.dumps(profile, indent=1))
+            return 0
+        rows = [{"field": name, "value": value} for name, value in profile.items()]
+        return _listed(arguments, rows, ("field", "value"))
+    found = [profiles.device(name) for name in profiles.data_files("devices")]
+    rows = [
+        {
+            "device": one.name,
+            "transport": one.transport,
+            "pipeline": one.default_pipeline,
+            "runtimes": ", ".join(one.runtimes),
+            "title": one.title,
+        }
+        for one in found
+    ]
+    return _listed(arguments, rows, ("device", "transport", "pipeline", "runtimes", "title"))
+
+
+def _pipelines(arguments: argparse.Namespace) -> int:
+    from edgearch import pipeline, profiles
+
+    found = [pipeline.read(name) for name in profiles.data_files("pipelines")]
+    rows = [
+        {"pipeline": one.name, "stages": " → ".join(step.name for step in one.steps), "about": one.summary}
+        for one in found
+    ]
+    return _listed(arguments, rows, ("pipeline", "stages", "about"))
+
+
+def _datasets(arguments: argparse.Namespace) -> int:
+    from edgearch import data
+
+    rows = [
+        {"dataset": name, "task": data.source(name).TASK, "about": data.source(name).SUMMARY}
+        for name in data.names()
+    ]
+    return _listed(arguments, rows, ("dataset", "task", "about"))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from edgearch import doctor
+
+    found = doctor.findings()
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    rows = [
+        {
+            "name": one["name"],
+            "verdict": "OK" if one["ok"] else "no",
+            "text": one["found"] + (f". {one['remedy']}" if one["remedy"] else ""),
+        }
+        for one in found
+    ]
+    return _listed(arguments, rows, ("name", "verdict", "text"))

@@ -1,0 +1,235 @@
+"""What each verb of the command line does: names in, one document out. No parsing, no printing."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgearch import data, existing, models, pipeline, profiles, transports
+from edgearch.errors import CheckError, EdgearchError, RequestError, ToolError, unknown
+from edgearch.pipeline import Pipeline, Watcher
+from edgearch.reports import document, files
+from edgearch.store import Store
+from edgearch.tflite import model as tflite
+from edgearch.work import Arrays, Request, Work, save_arrays
+
+DEFAULT_DATASET = "digits"
+TFLITE = ".tflite"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may say beside the model; ``settings`` are ``STAGE.KEY=VALUE``."""
+
+    device: str
+    pipeline: str | None = None
+    dataset: str = DEFAULT_DATASET
+    data_folder: Path | None = None
+    seed: int = 0
+    host: str | None = None
+    build: Path = Path("build")
+    again: Sequence[str] = ()
+    settings: Sequence[str] = ()
+
+
+def deploy(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, Any], Path]:
+    """Take ``model`` through a pipeline to a device; return the document and the folder of its reports."""
+    request = resolve(model, options)
+    chosen = _with_settings(
+        pipeline.read(options.pipeline or request.device.default_pipeline), options.settings
+    )
+    _check_again(options.again, [chosen])
+    reason = refusal(chosen, request)
+    if reason:
+        raise CheckError(reason)
+    return _deploy(request, chosen, options, watcher)
+
+
+def compare(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, Any], Path]:
+    """Deploy every pipeline of the ladder; one that fails is a row with its reason."""
+    request = resolve(model, options)
+    ladder = pipeline.ladder()
+    _check_again(options.again, ladder)
+    documents = []
+    for one in ladder:
+        watcher.opened(one.name)
+        reason = refusal(one, request)
+        if reason:
+            documents.append(document.refused(one, request, reason))
+            continue
+        try:
+            documents.append(_deploy(request, _with_settings(one, options.settings), options, watcher)[0])
+        except (CheckError, ToolError) as error:
+            documents.append(document.refused(one, request, str(error)))
+    result = document.comparison(request, documents)
+    folder = options.build / "comparisons" / f"{request.variant}-{request.dataset}-{request.device.name}"
+    files.write(folder, result, "comparison", {})
+    return result, folder
+
+
+def check(model: str, options: Options, watcher: Watcher) -> dict[str, Any]:
+    """Say whether a model or a ``.tflite`` file will fit a device; nothing is trained, nothing is kept."""
+    if model.endswith(TFLITE):
+        with tempfile.TemporaryDirectory(prefix="edgearch-") as folder:
+            work = existing.checked(*_file(model, options), Path(folder), watcher.started("check"))
+            return _file_document(document.CHECK, work)
+    request = resolve(model, options)
+    chosen = pipeline.read(options.pipeline or request.device.default_pipeline)
+    untrained = chosen.only("train", "convert", "quantize", "check").having("train", epochs=0)
+    work, _ = pipeline.run(untrained, request, _store(options), watcher)
+    return document.check(chosen, work)
+
+
+def run(model: str, options: Options, watcher: Watcher, inputs: Path | None) -> tuple[dict[str, Any], Path]:
+    """Run an existing ``.tflite`` file on a device; return the document and the folder with its outputs."""
+    if not model.endswith(TFLITE):
+        raise RequestError(
+            f"{model!r} is not a {TFLITE} file. To train and deploy a model of ours: "
+            f"edgearch deploy {model} --device {options.device}."
+        )
+    path, device, host = _file(model, options)
+    parsed = tflite.read(path)
+    fed = (
+        existing.read_inputs(inputs, parsed)
+        if inputs
+        else existing.random_inputs(parsed, existing.RANDOM_EXAMPLES)
+    )
+    with tempfile.TemporaryDirectory(prefix="edgearch-") as scratch:
+        work = existing.checked(path, device, host, Path(scratch), watcher.started("check"))
+        outputs: Arrays = {}
+        if not work.failures:
+            work, outputs = existing.ran(replace(work, progress=watcher.started("measure")), fed, seconds=1.5)
+    folder = options.build / "runs" / f"{path.stem}-{device.name}"
+    result = _file_document(document.RUN, work)
+    result["inputs"] = str(inputs) if inputs else f"{existing.RANDOM_EXAMPLES} random examples"
+    if outputs:
+        folder.mkdir(parents=True, exist_ok=True)
+        result["outputs"] = str(save_arrays(folder / "outputs.npz", outputs))
+        result["output_shapes"] = {name: list(value.shape) for name, value in outputs.items()}
+    return result, folder
+
+
+def resolve(model: str, options: Options) -> Request:
+    """Look every name up before anything starts."""
+    variant = models.find(model)
+    source = data.source(options.dataset)
+    device = _device(options.device)
+    if options.data_folder and not options.data_folder.is_dir():
+        raise RequestError(f"--data-folder {options.data_folder}: no such folder.")
+    return Request(
+        model=model,
+        variant=variant.name,
+        dataset=options.dataset,
+        device=device,
+        task=source.TASK,
+        data_folder=options.data_folder.absolute() if options.data_folder else None,
+        seed=options.seed,
+        host=_host(device, options),
+    )
+
+
+def refusal(chosen: Pipeline, request: Request) -> str | None:
+    """Say why the device cannot run what the pipeline makes, known before any training."""
+    device = request.device
+    if chosen.precision in device.precisions:
+        return None
+    return (
+        f"{device.name} does not run {chosen.precision} models. It runs {', '.join(device.precisions)}: "
+        f"choose such a pipeline (its default is {device.default_pipeline})."
+    )
+
+
+def _deploy(
+    request: Request, chosen: Pipeline, options: Options, watcher: Watcher
+) -> tuple[dict[str, Any], Path]:
+    work, timings = pipeline.run(chosen, request, _store(options), watcher, options.again)
+    folder = (
+        options.build
+        / "deployments"
+        / "-".join((request.variant, request.dataset, request.device.name, chosen.name))
+    )
+    bundle = {
+        name.removeprefix("bundle/"): path for name, path in work.files.items() if name.startswith("bundle/")
+    }
+    result = document.deployment(chosen, work, timings, folder / "bundle" if bundle else None)
+    files.write(folder, result, "deployment", bundle)
+    return result, folder
+
+
+def _device(name: str) -> profiles.Device:
+    """Read a profile and look up the names in it, before anything starts."""
+    device = profiles.device(name)
+    if device.transport not in transports.names():
+        raise unknown("transport", device.transport, transports.names())
+    pipeline.read(device.default_pipeline)
+    return device
+
+
+def _host(device: profiles.Device, options: Options) -> profiles.Host | None:
+    host = profiles.host_for(device.name, options.host)
+    if host and device.transport == "local":
+        raise RequestError(f"Device {device.name!r} is this machine or runs on it: it takes no host.")
+    return host
+
+
+def _file(model: str, options: Options) -> tuple[Path, profiles.Device, profiles.Host | None]:
+    device = _device(options.device)
+    return Path(model), device, _host(device, options)
+
+
+def _file_document(schema: str, work: Work) -> dict[str, Any]:
+    request, facts = work.request, work.facts
+    kept = ("artifacts", "fit", "runtimes", "machine", "condition")
+    notes = [*facts.get("notes", []), *([document.NO_HOST] if request.where == "stand-in" else [])]
+    return {
+        "schema": schema,
+        "model": request.model,
+        "device": request.device.name,
+        "device_title": request.device.title,
+        "where": request.where,
+        "precision": facts["precision"],
+        **{name: facts[name] for name in kept if name in facts},
+        "failures": work.failures,
+        "notes": notes,
+    }
+
+
+def _store(options: Options) -> Store:
+    return Store(options.build / "stages")
+
+
+def _check_again(again: Iterable[str], pipelines: Iterable[Pipeline]) -> None:
+    known = {step.name for one in pipelines for step in one.steps}
+    for name in again:
+        if name not in known:
+            raise RequestError(f"No stage {name!r} to run again. Available: {', '.join(sorted(known))}.")
+
+
+def _with_settings(chosen: Pipeline, settings: Sequence[str]) -> Pipeline:
+    for one in settings:
+        target, equals, text = one.partition("=")
+        stage, dot, key = target.partition(".")
+        if not (equals and dot and key):
+            raise RequestError(f"--set {one}: expected STAGE.KEY=VALUE, such as train.epochs=10.")
+        chosen = chosen.having(stage, **{key: _value(text)})
+    return chosen
+
+
+def _value(text: str) -> object:
+    """Read ``text`` as TOML does; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    """Return what a shell sees: 1 where a check failed; a comparison fails when every row of it does."""
+    rows = result.get("precisions")
+    if rows is not None:
+        return EdgearchError.exit_code if all(row["failures"] for row in rows) else 0
+    return EdgearchError.exit_code if result["failures"] else 0

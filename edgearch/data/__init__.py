@@ -1,0 +1,74 @@
+"""Datasets, one source a file; each is split into train, validation, calibration and test.
+
+A dataset module gives ``SUMMARY``, ``TASK``, ``fingerprint(folder)`` (cheap: no TensorFlow, so that a
+cached run can tell whether the data is still the same) and ``load(folder)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+import edgearch.data
+from edgearch import registry
+from edgearch.work import Spec
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs by name, (examples, *shape) float32 each, and labels, (examples,) int64."""
+
+    inputs: Mapping[str, np.ndarray]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int) -> Examples:
+        """Return the first ``count`` examples."""
+        return Examples({name: value[:count] for name, value in self.inputs.items()}, self.labels[:count])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Four disjoint splits. ``notes`` tell the user what was unusual about the source."""
+
+    train: Examples
+    validation: Examples
+    calibration: Examples
+    test: Examples
+    label_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """What a builder needs to know."""
+        shapes = {name: tuple(value.shape[1:]) for name, value in self.train.inputs.items()}
+        return Spec(shapes, len(self.label_names))
+
+
+class Source(Protocol):
+    """What a dataset module gives."""
+
+    SUMMARY: str
+    TASK: str
+
+    def fingerprint(self, folder: Path | None) -> str:
+        """Return a digest of what ``load`` would read."""
+
+    def load(self, folder: Path | None) -> Dataset:
+        """Read the dataset, from ``folder`` if one is given."""
+
+
+def names() -> list[str]:
+    """Return the datasets there are."""
+    return registry.names(edgearch.data)
+
+
+def source(name: str) -> Source:
+    """Return the dataset module called ``name``; an unknown one is a RequestError."""
+    return cast(Source, registry.load(edgearch.data, "dataset", name))

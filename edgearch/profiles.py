@@ -1,0 +1,242 @@
+"""Device profiles and the user's hosts: data in TOML, checked before anything long starts.
+
+Profiles ship with the package; a ``devices/`` folder where the user stands adds to them and, for a
+file of the same name, takes their place. Hosts are entries in the user's own ``config.toml``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from edgearch.errors import RequestError, unknown
+
+Precision = Literal["float32", "float16", "dynamic", "int8"]
+Where = Literal["device", "stand-in", "emulated", "simulated", "estimated"]
+
+# A word that can be a file stem, a folder and a report column, and never an option of a program.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# user@host, as OpenSSH reads a destination: no white space, no leading dash, nothing a shell reads.
+ADDRESS = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*")
+# A folder on a device, from the home folder or from the root: nothing that a shell or sftp reads.
+FOLDER = re.compile(r"/?[A-Za-z0-9_.][A-Za-z0-9_./-]*")
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-\[\]]*\s*(?:[<>=!~]=?[^;#\\]*)?(?:;[^#\\]*)?")
+
+
+class Strict(BaseModel):
+    """A frozen record that refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Memory(Strict):
+    """What a device offers a model, in bytes.
+
+    The overheads are what the runtime itself takes: its code in flash; its heap, stack and, where
+    there is one, the Python around it in RAM.
+    """
+
+    ram_bytes: int = Field(gt=0)
+    flash_bytes: int = Field(gt=0)
+    ram_overhead_bytes: int = Field(default=0, ge=0)
+    flash_overhead_bytes: int = Field(default=0, ge=0)
+
+
+class Device(Strict):
+    """One kind of machine, as a file in ``devices/`` describes it.
+
+    ``operators`` (``None``: every builtin one) and each runtime's ``requirements`` come from the files
+    ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own.
+    """
+
+    name: str
+    title: str
+    transport: str
+    without_host: Where
+    precisions: tuple[Precision, ...] = Field(min_length=1)
+    default_pipeline: str
+    runtimes: tuple[str, ...] = Field(min_length=1)
+    threads: int = Field(default=1, ge=1)
+    opset: str = "builtin"
+    operators: tuple[str, ...] | None = None
+    requirements: dict[str, tuple[str, ...]] = {}
+    arena_runtime: str | None = None
+    latency_budget_ms: float | None = Field(default=None, gt=0)
+    memory: Memory
+
+
+def _address(value: str) -> str:
+    if not ADDRESS.fullmatch(value):
+        raise ValueError("a destination such as pi@192.168.1.20 or an alias of your ssh config")
+    return value
+
+
+def _folder(value: str) -> str:
+    value = value.removeprefix("~/")
+    if not FOLDER.fullmatch(value) or ".." in value.split("/"):
+        raise ValueError("a folder such as .cache/edgearch or /data/edgearch: letters, digits, . _ -, no ..")
+    return value
+
+
+class Host(Strict):
+    """How to reach one machine over ssh: an entry ``[hosts.NAME]`` of the user's ``config.toml``."""
+
+    address: Annotated[str, AfterValidator(_address)]
+    device: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    folder: Annotated[str, AfterValidator(_folder)] = ".cache/edgearch"
+    ssh_config: Path | None = None
+
+
+class _Config(Strict):
+    hosts: dict[str, Host] = {}
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def read_toml(path: Path, record: type[T], **known: object) -> T:
+    """Read ``path`` as a ``record``; ``known`` are fields that the file does not hold itself.
+
+    Raises:
+        RequestError: not TOML, or a field is unknown, missing or of another kind than expected.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RequestError(f"{path}: expected a TOML file, found {error}.") from error
+    try:
+        return record.model_validate({**found, **known})
+    except ValidationError as error:
+        raise RequestError(f"{path}: {explain(error, record)}") from error
+
+
+def explain(error: ValidationError, record: type[BaseModel]) -> str:
+    """Say for each wrong field what was expected and what was found."""
+    return " ".join(_explain_one(dict(one), record) for one in error.errors(include_url=False))
+
+
+def _explain_one(one: dict[str, Any], record: type[BaseModel]) -> str:
+    field = ".".join(str(part) for part in one["loc"])
+    if one["type"] == "extra_forbidden":
+        known = ", ".join(sorted(_fields_beside(one["loc"], record)))
+        return f"Field {field!r}: unknown; expected one of {known}; found {one['input']!r}."
+    if one["type"] == "missing":
+        return f"Field {field!r}: expected a value, found none."
+    expected = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"Field {field!r}: expected {expected}, found {one['input']!r}."
+
+
+def _fields_beside(location: tuple[int | str, ...], record: type[BaseModel]) -> list[str]:
+    for part in location[:-1]:
+        field = record.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        if not issubclass(field.annotation, BaseModel):
+            return []
+        record = field.annotation
+    return list(record.model_fields)
+
+
+def data_folders(kind: str) -> list[Path]:
+    """Return the folders that hold ``kind`` (``devices``, ``pipelines``): the user's, then ours."""
+    here = Path(__file__).parent
+    installed, checkout = here / "_data" / kind, here.parent / kind
+    ours = installed if installed.is_dir() else checkout
+    user = Path.cwd() / kind
+    return [user, ours] if user.is_dir() and user.resolve() != ours.resolve() else [ours]
+
+
+def data_files(kind: str, suffix: str = ".toml") -> dict[str, Path]:
+    """Return name → file for every ``kind`` there is; a user's file hides ours of the same name."""
+    found: dict[str, Path] = {}
+    for folder in reversed(data_folders(kind)):
+        found |= {path.stem: path for path in sorted(folder.glob(f"*{suffix}"))}
+    return dict(sorted(found.items()))
+
+
+def device(name: str) -> Device:
+    """Read the profile called ``name``."""
+    files = data_files("devices")
+    if name not in files:
+        raise unknown("device", name, files)
+    profile = read_toml(files[name], Device, name=name)
+    wanted = {*profile.runtimes, *([profile.arena_runtime] if profile.arena_runtime else [])}
+    found = {runtime: requirements(runtime) for runtime in sorted(wanted - set(profile.requirements))}
+    operators = None if profile.opset == "builtin" else opset(profile.opset)
+    return profile.model_copy(
+        update={
+            "requirements": {**found, **profile.requirements},
+            "operators": profile.operators or operators,
+        }
+    )
+
+
+def requirements(runtime: str) -> tuple[str, ...]:
+    """Return what pip installs on a device for ``runtime``, a line each.
+
+    Raises:
+        RequestError: there is no such file, or a line of it is not a plain requirement.
+    """
+    files = data_files("devices/requirements", ".txt")
+    if runtime not in files:
+        raise unknown("runtime", runtime, files)
+    lines = [line.split("#")[0].strip() for line in files[runtime].read_text(encoding="utf-8").splitlines()]
+    for line in filter(None, lines):
+        if not REQUIREMENT.fullmatch(line):
+            raise RequestError(f"{files[runtime]}: expected a requirement such as numpy<2, found {line!r}.")
+    return tuple(filter(None, lines))
+
+
+class _Opset(Strict):
+    source: str
+    ops: tuple[str, ...]
+
+
+def opset(name: str) -> tuple[str, ...]:
+    """Return the builtin operators that the op set called ``name`` holds."""
+    files = data_files("devices/opsets")
+    if name not in files:
+        raise unknown("op set", name, [*files, "builtin"])
+    return read_toml(files[name], _Opset).ops
+
+
+def config_file() -> Path:
+    """Return where the user's own settings are."""
+    return platformdirs.user_config_path("edgearch") / "config.toml"
+
+
+def hosts() -> dict[str, Host]:
+    """Return the hosts that the user's config file names."""
+    path = config_file()
+    return read_toml(path, _Config).hosts if path.is_file() else {}
+
+
+def host_for(device_name: str, named: str | None) -> Host | None:
+    """Return the host to use: the one ``named``, else the config's only one for this device.
+
+    Raises:
+        RequestError: the name is neither an entry nor an address, or two entries fit.
+    """
+    known = hosts()
+    if named is None:
+        fitting = [name for name, host in known.items() if host.device == device_name]
+        if len(fitting) > 1:
+            raise RequestError(
+                f"{config_file()} names {len(fitting)} hosts for device {device_name!r}: "
+                f"{', '.join(sorted(fitting))}. Say which with --host NAME."
+            )
+        return known[fitting[0]] if fitting else None
+    if named in known:
+        return known[named]
+    if not ADDRESS.fullmatch(named):
+        raise RequestError(
+            f"{named!r} is no host: expected user@address, an alias of your ssh config, "
+            f"or an entry of {config_file()}."
+        )
+    return Host(address=named)

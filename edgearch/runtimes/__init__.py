@@ -1,0 +1,38 @@
+"""TFLite interpreters, one a file, imported on first use; they travel to devices with the agent.
+
+A runtime module gives ``DISTRIBUTION`` (what pip calls it) and ``open_model(path, threads, kernels)``,
+which returns a :class:`Session`. Tensors are addressed by their position among the model's inputs or
+outputs, because TensorFlow Lite Micro knows no names. Only the standard library, NumPy and the runtime
+itself may be imported here (Python 3.9 and up).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Session(Protocol):
+    """One loaded model."""
+
+    def set_input(self, position: int, value: np.ndarray) -> None:
+        """Copy ``value``, already of the tensor's dtype and shape, into an input."""
+
+    def invoke(self) -> None:
+        """Run the model once."""
+
+    def output(self, position: int) -> np.ndarray:
+        """Return a copy of an output as the model left it, quantized or not."""
+
+    def reset(self) -> None:
+        """Set every variable tensor (an LSTM's state) back to its start."""
+
+    def arena_bytes(self) -> int | None:
+        """Return the tensor arena's recorded size in bytes, where the runtime records one."""
+
+
+def load(name: str) -> Any:
+    """Import the runtime called ``name``, such as ``tflite-runtime``."""
+    return importlib.import_module("edgearch.runtimes." + name.replace("-", "_"))

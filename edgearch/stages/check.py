@@ -1,0 +1,161 @@
+"""Hold the model against the device profile: operators, precision, RAM and flash."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import tomllib
+from collections import Counter
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edgearch.profiles import Device, Strict
+from edgearch.stages import _bundle, _device
+from edgearch.tflite import costs
+from edgearch.tflite import model as tflite
+from edgearch.work import Work, load_arrays
+
+DEPENDS = ("device",)
+PACKAGES = ("ai-edge-litert",)
+NEEDS_TENSORFLOW = False
+
+
+class Settings(Strict):
+    """The limits stand in the device profile."""
+
+
+def run(work: Work, _settings: Settings) -> Work:
+    """Describe the artifacts, and say whether and why not they fit."""
+    device, precision = work.request.device, work.facts["precision"]
+    models = _bundle.models_of(work, precision)
+    artifacts = [artifact(role, path, precision) for role, path in models.items()]
+    fit = fitting(work, models, artifacts)
+    checked = work.plus(artifacts=artifacts, fit=fit, sizes=_sizes(work))
+    if precision not in device.precisions:
+        checked = checked.failed(
+            f"{device.name} does not run {precision} models. It runs {', '.join(device.precisions)}: "
+            f"choose such a pipeline (its default is {device.default_pipeline})."
+        )
+    for reason in complaints(device, fit):
+        checked = checked.failed(reason)
+    return checked
+
+
+def artifact(role: str, path: Path, precision: str) -> dict[str, Any]:
+    """Describe one file: bytes, operators, multiply-accumulates, parameters, zeros."""
+    model = tflite.read(path)
+    return {
+        "role": role,
+        "file": path.name,
+        "bytes": model.bytes,
+        "sha256": _bundle.digest(path),
+        "precision": precision,
+        "ops": model.ops(),
+        "macs": costs.macs(model),
+        "parameters": costs.parameters(model),
+        "sparsity": round(costs.sparsity(model), 4),
+    }
+
+
+def fitting(work: Work, models: dict[str, Path], artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the ``fit`` part of a deployment: memory against limits, and operators the device lacks."""
+    device = work.request.device
+    parsed = {role: tflite.read(path) for role, path in models.items()}
+    unsupported = unsupported_ops(device, sum((Counter(model.ops()) for model in parsed.values()), Counter()))
+    arena, where = max(costs.arena_bytes(model) for model in parsed.values()), "estimated"
+    if device.arena_runtime and not unsupported:
+        recorded = _recorded_arena(work, models)
+        if "reason" in recorded:
+            unsupported.append(recorded)
+        else:
+            arena, where = recorded["arena_bytes"], "simulated"
+    memory = device.memory
+    model_bytes = sum(one["bytes"] for one in artifacts)
+    ram = arena + memory.ram_overhead_bytes
+    if device.operators is None:
+        ram += model_bytes  # an operating system maps the file; a microcontroller reads it in flash
+    flash = model_bytes + memory.flash_overhead_bytes
+    return {
+        "ok": not unsupported and ram <= memory.ram_bytes and flash <= memory.flash_bytes,
+        "where": where,
+        "arena_bytes": arena,
+        "unsupported": unsupported,
+        "ram_bytes": ram,
+        "ram_limit_bytes": memory.ram_bytes,
+        "flash_bytes": flash,
+        "flash_limit_bytes": memory.flash_bytes,
+    }
+
+
+def unsupported_ops(device: Device, ops: dict[str, int]) -> list[dict[str, Any]]:
+    """Return the operators that the device's op set lacks, each with a reason and a remedy."""
+    known = device.operators
+    lacking = [op for op in ops if (op not in known if known else op.startswith("CUSTOM:"))]
+    what = f"op set {device.opset!r} of {device.name} has no such operator"
+    return [{"op": op, "count": ops[op], "reason": what, "remedy": _remedy(op)} for op in lacking]
+
+
+def complaints(device: Device, fit: dict[str, Any]) -> list[str]:
+    """Return one sentence for each thing that does not fit."""
+    found = [f"{one['op']}: {one['reason']}. {one['remedy']}" for one in fit["unsupported"]]
+    for kind, remedy in (
+        ("ram", "Use int8, a narrower variant, or a smaller input"),
+        ("flash", "Use int8 or a variant with fewer parameters"),
+    ):
+        needed, limit = fit[f"{kind}_bytes"], fit[f"{kind}_limit_bytes"]
+        if needed > limit:
+            found.append(
+                f"{device.name} has {limit:,} bytes of {kind.upper() if kind == 'ram' else kind}, "
+                f"the model with its runtime needs {needed:,} ({fit['where']}). {remedy}."
+            )
+    return found
+
+
+def _recorded_arena(work: Work, models: dict[str, Path]) -> dict[str, Any]:
+    """Run the models once in the device's arena-recording runtime, on this machine."""
+    device = work.request.device
+    runtime = str(device.arena_runtime)
+    work.progress(None, f"recording the tensor arena with {runtime}")
+    inputs = {
+        f"{role}/{name}": value[:1]
+        for role in models
+        for name, value in load_arrays(work.files[f"{role}.inputs"]).items()
+    }
+    folder = _bundle.write(work.folder / "arena", models, work.facts["precision"], inputs, {})
+    answer = _device.measure_here(work, folder, (runtime,), seconds=0)
+    (found,) = answer["runtimes"]
+    if "set_aside" in found:
+        op = re.search(r"opcode '(\w+)'", found["set_aside"])
+        name = op.group(1) if op else "model"
+        return {"op": name, "reason": f"{runtime}: {found['set_aside']}", "remedy": _remedy(name)}
+    return {"arena_bytes": max(role["arena_bytes"] for role in found["roles"].values())}
+
+
+def _sizes(work: Work) -> list[dict[str, Any]]:
+    """Return bytes and gzipped bytes of every precision that was converted."""
+    found = []
+    for precision in ("float32", "float16", "dynamic", "int8"):
+        paths = [work.files.get(f"{role}.{precision}") for role in work.facts["roles"]]
+        contents = [path.read_bytes() for path in paths if path]
+        if contents:
+            found.append(
+                {
+                    "precision": precision,
+                    "bytes": sum(map(len, contents)),
+                    "gzip_bytes": sum(len(gzip.compress(content, mtime=0)) for content in contents),
+                }
+            )
+    return found
+
+
+@cache
+def _remedies() -> dict[str, str]:
+    text = resources.files("edgearch.tflite").joinpath("remedies.toml").read_text(encoding="utf-8")
+    return {str(op): str(remedy) for op, remedy in tomllib.loads(text).items()}
+
+
+def _remedy(op: str) -> str:
+    known = _remedies()
+    return known.get(op, known["otherwise"])

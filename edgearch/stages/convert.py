@@ -1,0 +1,27 @@
+"""Convert the Keras model to float32 TFLite, the reference that every other precision is compared with."""
+
+from __future__ import annotations
+
+from edgearch.profiles import Strict
+from edgearch.stages import _conversion
+from edgearch.work import Work
+
+DEPENDS = ("variant", "seed")
+PACKAGES = ("tensorflow", "tf-keras", "numpy")
+NEEDS_TENSORFLOW = True
+
+
+class Settings(Strict):
+    """Conversion to float32 has no settings."""
+
+
+def run(work: Work, _settings: Settings) -> Work:
+    """Write a float32 file, test inputs and Keras's outputs for each role."""
+    work.progress(None, "converting to float32")
+    facts = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
+    kinds = {"float32": "float32.tflite", "inputs": "inputs.npz", "expected": "expected.npz"}
+    files = {
+        f"{role}.{kind}": work.folder / f"{role}.{name}" for role in facts for kind, name in kinds.items()
+    }
+    activations = {role: fact["activations"] for role, fact in facts.items()}
+    return work.plus(files, roles=list(facts), precision="float32", activations=activations)

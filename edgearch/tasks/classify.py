@@ -1,0 +1,38 @@
+"""One of several classes an example: cross-entropy, accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgearch.data import Examples
+from edgearch.framework import keras
+from edgearch.tasks import Score
+from edgearch.work import Predictor
+
+SUMMARY = "one of several classes an example; metric: accuracy"
+ROLE, OUTPUT = "model", "logits"
+
+
+def compile_options() -> dict[str, Any]:
+    """Return cross-entropy on logits (no softmax in the graph: a device only needs the largest)."""
+    return {
+        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "metrics": ["accuracy"],
+    }
+
+
+def targets(examples: Examples) -> tuple[Any, Any]:
+    """Return inputs by name, and labels."""
+    return dict(examples.inputs), examples.labels
+
+
+def score(predictor: Predictor, examples: Examples) -> Score:
+    """Return the accuracy, with the confusion matrix (true class by row) among the details."""
+    logits = predictor(ROLE, examples.inputs)[OUTPUT]
+    predicted = np.argmax(logits, axis=-1)
+    correct = (predicted == examples.labels).astype(np.float64)
+    confusion = np.zeros((logits.shape[-1],) * 2, dtype=int)
+    np.add.at(confusion, (examples.labels, predicted), 1)
+    return Score("accuracy", float(correct.mean()), True, correct, details={"confusion": confusion.tolist()})

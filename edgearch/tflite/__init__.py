@@ -1,0 +1,1 @@
+"""Read ``.tflite`` files: operators, tensors, quantization, multiply-accumulates, memory. No TensorFlow."""

@@ -1,0 +1,87 @@
+"""What tests share: the command line as a user runs it, real data, and one finished deployment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.stdout)
+
+
+def run_edgearch(*arguments: str, cwd: Path, **environment: str) -> Done:
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edgearch", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def edgearch(tmp_path: Path) -> Callable[..., Done]:
+    """Run the command line in an empty folder."""
+
+    def run(*arguments: str, **environment: str) -> Done:
+        return run_edgearch(*arguments, cwd=tmp_path, **environment)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Deployed:
+    folder: Path
+    done: Done
+
+    def again(self, *arguments: str, **environment: str) -> Done:
+        """Run the command line where the deployment's finished stages are."""
+        return run_edgearch(*arguments, cwd=self.folder, **environment)
+
+    def file(self, pattern: str) -> Path:
+        (found,) = self.folder.glob(pattern)
+        return found
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """The main job, once: deploy cnn to a Raspberry Pi's stand-in."""
+    folder = tmp_path_factory.mktemp("deployed")
+    return Deployed(folder, run_edgearch("deploy", "cnn", "--device", "rpi", "--json", cwd=folder))
+
+
+@pytest.fixture(scope="session")
+def int8_model(deployed: Deployed) -> Path:
+    """An int8 cnn as a .tflite file."""
+    return deployed.file("build/deployments/*/bundle/model.tflite")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Real data that a fresh clone does not have."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no {SHARED}: a fresh clone has no shared data")
+    return SHARED
