@@ -61,9 +61,10 @@ class Deployed:
         """Run the command line where the deployment's finished stages are."""
         return run_edgearch(*arguments, cwd=self.folder, **environment)
 
-    def file(self, pattern: str) -> Path:
-        (found,) = self.folder.glob(pattern)
-        return found
+    @property
+    def bundle(self) -> Path:
+        """The bundle of the deployment that every session begins with."""
+        return self.folder / "build" / "deployments" / "cnn-resnet8-digits-rpi-int8" / "bundle"
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
 @pytest.fixture(scope="session")
 def int8_model(deployed: Deployed) -> Path:
     """An int8 cnn as a .tflite file."""
-    return deployed.file("build/deployments/*/bundle/model.tflite")
+    return deployed.bundle / "model.tflite"
 
 
 @pytest.fixture

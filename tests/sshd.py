@@ -22,7 +22,7 @@ from edgearch.profiles import Host
 ALIAS = "edgearch-bench"
 PATIENCE_SECONDS = 30
 # Lets sshd's children write 200 to 400 kB a file (a block is 512 or 1024 bytes): a disk that fills up.
-SMALL_FILES = ("/bin/sh", "-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"")
+SMALL_FILES = ("/bin/sh", "-c", 'trap \'\' XFSZ; ulimit -f 400; exec "$0" "$@"')
 
 
 @contextlib.contextmanager
@@ -93,7 +93,8 @@ class Sshd:
         """Make a key pair and return the private half's path."""
         path = self.folder / name
         subprocess.run(
-            [str(find("ssh-keygen")), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True
+            [str(find("ssh-keygen")), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)],
+            check=True,
         )
         return path
 
@@ -109,11 +110,13 @@ class Sshd:
         self.config.write_text("\n".join([f"Host {ALIAS}", *lines, ""]), encoding="utf-8")
 
     def start(self, *lines: str, small_files: bool = False) -> None:
-        """Start sshd, on the same port every time, with more ``lines`` in its config."""
+        """Start sshd, on the same port every time; ``lines`` add to its config or replace ours."""
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where a root's sshd locks itself in
         config = self.folder / "sshd_config"
-        config.write_text("\n".join([*self._sshd_options(), *lines, ""]), encoding="utf-8")
+        given = {line.split()[0] for line in lines}
+        ours = [line for line in self._sshd_options() if line.split()[0] not in given]
+        config.write_text("\n".join([*ours, *lines, ""]), encoding="utf-8")
         self._close_relay()
         command = [str(find("sshd")), "-D", "-e", "-f", str(config)]
         before = self.log().count("Server listening")
@@ -131,30 +134,36 @@ class Sshd:
 
     def stop(self) -> None:
         """End sshd, its sessions and what runs in them at once, as a power cut does."""
-        process, self._process = self._process, None
-        if process is not None:
-            kill_tree(process.pid)
-            process.wait()
-        if threading.current_thread() is threading.main_thread():
-            self._close_relay()
+        self._end()
+        self._close_relay()
 
     def log(self) -> str:
         """Return what sshd has logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
+    def sessions(self) -> set[int]:
+        """Return the processes of its open sessions, and what runs in them."""
+        return descendants(self._process.pid) if self._process else set()
+
     def cut_after(self, limit: int) -> None:
         """End sshd as soon as ``limit`` bytes have passed between it and its clients."""
-        self._relay_until(limit, self.stop)
+        self._relay_until(limit, self._end, cuts=True)
 
     def stall_after(self, limit: int) -> threading.Event:
         """Let no byte pass after ``limit``, and keep the connections; the event says that it is so far."""
         stalled = threading.Event()
-        self._relay_until(limit, stalled.set)
+        self._relay_until(limit, stalled.set, cuts=False)
         return stalled
 
-    def _relay_until(self, limit: int, then: Callable[[], None]) -> None:
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            kill_tree(process.pid)
+            process.wait()
+
+    def _relay_until(self, limit: int, then: Callable[[], None], cuts: bool) -> None:
         self._close_relay()
-        self._relay = Relay(self.port, limit, then)
+        self._relay = Relay(self.port, limit, then, cuts)
         self.configure(Port=str(self._relay.port))
 
     def _close_relay(self) -> None:
@@ -182,10 +191,13 @@ class Sshd:
 
 
 class Relay:
-    """Passes bytes between a port of its own and sshd's; after ``limit`` bytes none, and calls ``then``."""
+    """Passes bytes between a port of its own and sshd's.
 
-    def __init__(self, target: int, limit: int, then: Callable[[], None]) -> None:
-        self._target, self._left, self._then = target, limit, then
+    After ``limit`` bytes it calls ``then`` and passes none: it hangs up (``cuts``) or keeps quiet.
+    """
+
+    def __init__(self, target: int, limit: int, then: Callable[[], None], cuts: bool) -> None:
+        self._target, self._left, self._then, self._cuts = target, limit, then, cuts
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -221,10 +233,12 @@ class Relay:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(16384):
-                if self._used_up(len(data)):
-                    return
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+                if not self._used_up(len(data)):
+                    sink.sendall(data)
+                elif self._cuts:
+                    break
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)  # whatever ended one side ends the other
 
     def _used_up(self, count: int) -> bool:
         with self._lock:
@@ -286,6 +300,8 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def _processes() -> list[tuple[int, int, str]]:
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+    )
     rows = (line.split() for line in listed.stdout.splitlines())
     return [(int(pid), int(parent), state) for pid, parent, state in rows]

@@ -83,7 +83,7 @@ def test_check_answers_before_any_training(edgearch: Callable[..., Done]) -> Non
 
 
 def test_check_reads_an_existing_file(deployed: Deployed) -> None:
-    path = str(deployed.file("build/deployments/*-rpi-int8/bundle/model.tflite"))
+    path = str((deployed.bundle / "model.tflite"))
     done = deployed.again("check", path, "--device", "mcu", "--json")
     assert done.code == 0, done.stderr
     assert done.document["precision"] == "int8"
@@ -93,7 +93,7 @@ def test_check_reads_an_existing_file(deployed: Deployed) -> None:
 def test_run_measures_an_existing_file_and_saves_its_outputs(deployed: Deployed) -> None:
     import numpy as np
 
-    path = deployed.file("build/deployments/*-rpi-int8/bundle/model.tflite")
+    path = deployed.bundle / "model.tflite"
     with np.load(path.parent / "inputs.npz") as arrays:
         np.savez(deployed.folder / "five.npz", image=arrays["model/image"][:5])
     done = deployed.again("run", str(path), "--device", "rpi", "--inputs", "five.npz", "--json")

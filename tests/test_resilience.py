@@ -55,7 +55,9 @@ def processes_in(session: int) -> list[int]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_deployment_leaves_no_child_and_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
+def test_killed_deployment_leaves_no_child_and_goes_on_where_it_was(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     stages = tmp_path / "build" / "stages"
     run = start(tmp_path)
     wait_for(lambda: list(stages.glob("train-*/stage.json")))

@@ -8,12 +8,15 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from edgearch.agent.failure import AgentError
 
 PROGRESS = "edgearch: "
+LEFT_BEHIND = (".part-*", "bundle-*.zip", "outputs-*.npz", "run-*")
+STALE_SECONDS = 3600  # no run of another deployment takes that long: each runtime has a time limit
 
 
 def say(text: str) -> None:
@@ -39,14 +42,21 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def clean(request: dict[str, Any]) -> dict[str, Any]:
-    """Remove what a finished run left here."""
-    for name in request["names"]:
-        path = Path(name)
+    """Remove what a finished run left here, and what runs that were cut off left long ago."""
+    old = [path for pattern in LEFT_BEHIND for path in Path().glob(pattern) if _age(path) > STALE_SECONDS]
+    for path in [*map(Path, request["names"]), *old]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif path.exists():
             path.unlink()
     return {}
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:  # another deployment has just removed it
+        return 0
 
 
 def work(request: dict[str, Any]) -> dict[str, Any]:

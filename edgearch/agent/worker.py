@@ -92,7 +92,7 @@ def _run_role(
     ready = [_ready(inputs[tensor["name"]], tensor) for tensor in export["inputs"]]
     first_ms = _first(session, ready)
     found = _outputs(session, ready, export["outputs"])
-    samples = _timed(session, ready, request["seconds"])
+    samples = timed(session, ready, request["seconds"])
     figures = {
         "load_ms": load_ms,
         "latency_ms": {"first": first_ms, **summarize(samples)},
@@ -133,7 +133,7 @@ def _outputs(
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def _timed(session: runtimes.Session, ready: list[np.ndarray], seconds: float) -> list[float]:
+def timed(session: runtimes.Session, ready: list[np.ndarray], seconds: float) -> list[float]:
     """Return the milliseconds of single inferences: at least MIN_RUNS, for about ``seconds``."""
     examples = len(ready[0])
     clock, invoke = time.perf_counter_ns, session.invoke

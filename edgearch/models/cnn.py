@@ -57,9 +57,9 @@ def mobilenetv1(spec: Spec) -> Architecture:
     x = _conv(image, 8, 3, stride=_stride(image, 2, 32), name="stem")
     blocks = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
     for index, (filters, stride) in enumerate(blocks):
-        x = _separable(x, filters, stride=_stride(x, stride), name=f"block_{index}")
+        x = _separable(x, filters, stride=_stride(x, stride, 8), name=f"block_{index}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return _classifier("cnn_mobilenetv1", image, x, spec, Recipe(epochs=40, learning_rate=3e-3))
+    return _classifier("cnn_mobilenetv1", image, x, spec, Recipe(epochs=40, learning_rate=3e-3, crop=True))
 
 
 def dscnn(spec: Spec) -> Architecture:
@@ -72,7 +72,7 @@ def dscnn(spec: Spec) -> Architecture:
     for index in range(4):
         x = _separable(x, 64, stride=1, name=f"block_{index}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return _classifier("cnn_dscnn", image, x, spec, Recipe(epochs=40, learning_rate=3e-3))
+    return _classifier("cnn_dscnn", image, x, spec, Recipe(epochs=40, learning_rate=3e-3, crop=True))
 
 
 VARIANTS = {
@@ -124,4 +124,4 @@ def _classifier(
 ) -> Architecture:
     logits = keras.layers.Dense(spec.classes, name="logits")(features)
     model = keras.Model({"image": image}, logits, name=name)
-    return Architecture(model, logits_export(model, spec), recipe or Recipe(epochs=40))
+    return Architecture(model, logits_export(model, spec), recipe or Recipe(epochs=40, crop=True))

@@ -228,7 +228,7 @@ def parity(document: Document) -> Facts | None:
 def gate(document: Document) -> Facts | None:
     """Return how far float32 TFLite was from Keras before any other precision was believed."""
     found = part(document, "gate")
-    kernels = part(found, "kernels")
+    kernels, allowed = part(found, "kernels"), number(found, "tolerance")
     rows = [
         Row(
             (
@@ -236,7 +236,6 @@ def gate(document: Document) -> Facts | None:
                 fmt.line(output),
                 _error(number(part(outputs, output), "max_abs_error")),
                 _error(number(part(outputs, output), "share_of_range")),
-                _error(number(found, "tolerance")),
             )
         )
         for kind in kernels
@@ -249,13 +248,15 @@ def gate(document: Document) -> Facts | None:
         [
             Column("kernels"),
             Column("output"),
-            Column("largest difference", numeric=True),
-            Column("share of range", numeric=True),
-            Column("allowed", numeric=True),
+            Column("difference", numeric=True),
+            Column("of its range", numeric=True),
         ],
         rows,
         where=text(found, "where"),
-        notes=["Float32 TFLite against Keras, value by value, on the machine that converted the model."],
+        notes=[
+            "Float32 TFLite against Keras, value by value, on the machine that converted the model.",
+            f"Allowed: {_error(allowed)} of the output's range." if allowed is not None else "",
+        ],
     )
 
 
@@ -267,7 +268,9 @@ def gate_statement(document: Document) -> str:
     shares = [share for one in outputs if (share := number(one, "share_of_range")) is not None]
     if not shares or allowed is None:
         return ""
-    return f"float32 TFLite is within {max(shares):.1e} of keras's range (gate: {allowed:.0e})"
+    return (
+        f"float32 TFLite is at most {max(shares):.1e} of an output's range off Keras ({allowed:.0e} allowed)"
+    )
 
 
 def _error(value: float | None) -> str:

@@ -31,6 +31,12 @@ def line(value: object) -> str:
     )
 
 
+def short(value: str, limit: int) -> str:
+    """Return ``value`` in at most ``limit`` characters: the middle goes, for names differ at their ends."""
+    kept = limit - 1
+    return value if len(value) <= limit else f"{value[: kept - kept // 2]}…{value[len(value) - kept // 2 :]}"
+
+
 def size(value: float | None) -> str:
     """Return bytes in decimal units with three significant digits: ``93.6 kB``."""
     if value is None or not math.isfinite(value):
@@ -46,9 +52,11 @@ def duration(milliseconds: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return the time that a stage took: ``14.2 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    """Return the time that a stage took: ``30 ms``, ``14.2 s``, ``3 min 5 s``, ``2 h 10 min``."""
     if value is None or not math.isfinite(value):
         return _odd(value)
+    if 0 < value < 0.0995:
+        return f"{max(1, 1000 * value):.0f} ms"
     if value < 59.95:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)

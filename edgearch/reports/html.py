@@ -65,12 +65,12 @@ def deployment(document: Document) -> str:
             _section("", figures.latency(document), plots=_latency(document)),
             _section("", figures.sizes(document), plots=_sizes(plots.sizes(document))),
             _section("", figures.memory(document), half=True),
+            _section("", figures.operators(document), half=True),
             _section("", figures.parity(document), half=True),
-            _section("", figures.gate(document)),
+            _section("", figures.gate(document), half=True),
             _section("Machine and condition", provenance.machine(document), provenance.condition(document)),
             _section("", provenance.artifacts(document), provenance.checksums(document)),
-            _section("", provenance.stages(document), half=True),
-            _section("", figures.operators(document), half=True),
+            _section("", provenance.stages(document)),
         ],
     )
 

@@ -21,6 +21,7 @@ from edgearch.reports.svg import FAINT, INK, RULE, SOFT, inline
 BLUE, PALE, VERMILION = "#0072b2", "#a8cbe3", "#d55e00"
 WIDTH = 7.6  # inches; the page scales it
 _LABELS = 20  # classes up to which a confusion matrix has room for its counts
+_CLASS, _NAME = 10, 24  # characters that a class, and anything else, has room for
 
 # Latency
 
@@ -84,10 +85,10 @@ def _overview(axes: Axes, timed: Sequence[tuple[str, Document, Document]], where
             axes.plot([p50], [place], "o", color=colour, markersize=7)
     scale = _scale(axes, "x", seen)
     axes.xaxis.set_major_formatter(lambda value, _place: fmt.duration(value))
-    axes.set_yticks(range(len(timed)), [label for label, _, _ in timed], color=INK)
+    axes.set_yticks(range(len(timed)), [fmt.short(label, _NAME) for label, _, _ in timed], color=INK)
     axes.set_ylim(len(timed) - 0.5, -0.5)
     axes.grid(axis="x")
-    axes.set_title(f"Side by side, {where}: ● p50, | p99, ○ first run ({scale} scale)")
+    axes.set_title(f"{where}: ● p50, | p99, ○ first run ({scale} scale)")
 
 
 def _distribution(axes: Axes, found: Document, colour: str) -> None:
@@ -159,6 +160,7 @@ def confusion(document: Document) -> str:
     classes = shapes.pop()[0]
     labels = texts(found, "labels")
     labels = labels if len(labels) == classes else [str(one) for one in range(classes)]
+    labels = [fmt.short(one, _CLASS) for one in labels]
     changed = known["deployed"] - known["float"] if len(known) == 2 else np.zeros((classes, classes))
 
     def draw(figure: Figure) -> None:
@@ -200,10 +202,11 @@ def _heat(axes: Axes, matrix: np.ndarray, changed: np.ndarray | None, labels: Se
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted class")
+    frame = min(1.8, 24 / len(labels))  # points; thinner where cells are small
     for (row, column), count in np.ndenumerate(matrix):
         change = changed[row, column] if changed is not None else 0
         if change:
-            axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=VERMILION, linewidth=1.8))
+            axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=VERMILION, linewidth=frame))
         if len(labels) <= _LABELS and (count or change):
             dark = shares[row, column] > 0.4
             axes.text(
@@ -261,7 +264,7 @@ def _sizes(rows: Sequence[tuple[str, float | None, float | None, bool]]) -> str:
         for place, (_, own, gzip, strong) in enumerate(rows):
             _bar(axes, place - 0.19, own, BLUE if strong else SOFT, "")
             _bar(axes, place + 0.19, gzip, PALE if strong else FAINT, "gzip ")
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows], color=INK)
+        axes.set_yticks(range(len(rows)), [fmt.short(row[0], _NAME) for row in rows], color=INK)
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.set_xlim(0, max(row[1] or 0 for row in rows) * 1.16)
         axes.xaxis.set_major_formatter(lambda value, _place: fmt.size(value))
@@ -309,7 +312,7 @@ def metric(document: Document) -> str:
             if bounds:
                 axes.plot(bounds, [place, place], color=BLUE, linewidth=2.2, solid_capstyle="butt")
             axes.plot([value], [place], "o", color=BLUE, markersize=7)
-        axes.set_yticks(range(len(known)), [label for label, _, _ in known], color=INK)
+        axes.set_yticks(range(len(known)), [fmt.short(label, _NAME) for label, _, _ in known], color=INK)
         axes.set_ylim(len(known) - 0.5, -0.5)
         axes.grid(axis="x")
         axes.set_xlabel(f"{name} with 95 % interval, {where}")
@@ -377,7 +380,7 @@ def _label(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     for height, name, x, y in wanted:
         least = max(height, least + gap)
         axes.annotate(
-            name,
+            fmt.short(name, _NAME),
             (x, y),
             (1.03, least),
             textcoords="axes fraction",

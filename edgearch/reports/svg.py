@@ -21,8 +21,9 @@ from edgearch.reports import format as fmt
 
 INK, SOFT, FAINT, RULE = "#1b1f24", "#57606a", "#d0d7de", "#e6e9ed"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
+    "svg.hashsalt": "edgearch",
     "font.family": "sans-serif",
     "font.size": 9,
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
@@ -46,9 +47,7 @@ _STYLE: dict[str, Any] = {
 def inline(name: str, title: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
     """Draw a figure of ``size`` (inches) and return it as SVG that a page can hold several of."""
     out = io.StringIO()
-    # Salted by name, so that two plots of a page never share an id.
-    style: Any = {**_STYLE, "svg.hashsalt": f"edgearch-{name}"}
-    with matplotlib.rc_context(style), warnings.catch_warnings():
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # A reader's fonts have what matplotlib's own, used to measure, may not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=size, layout="constrained")
@@ -63,8 +62,7 @@ def _element(svg: str, name: str, title: str) -> str:
     """Return ``svg`` as an element of a page: named for screen readers, no prologue, no needless ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    svg = _renamed(svg, name)
     # matplotlib lists the fonts that it knows of; the generic one is what every reader has.
     svg = re.sub(r"(font(?:-family)?: (?:[^;'\"]*px )?)'[^;\"]*", r"\1sans-serif", svg)
     box = re.search(r'viewBox="[^"]+"', svg)
@@ -74,3 +72,18 @@ def _element(svg: str, name: str, title: str) -> str:
         f'<title id="{name}-title">{html.escape(fmt.line(title))}</title>'
     )
     return opening + svg[svg.index(">") + 1 :].strip()
+
+
+def _renamed(svg: str, name: str) -> str:
+    """Return ``svg`` with only the ids that something refers to, in order of appearance: ``sizes-1``.
+
+    matplotlib's own are the same in every figure, or depend on where an object lies in memory.
+    """
+    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    numbered: dict[str, str] = {}
+
+    def renamed(found: re.Match[str]) -> str:
+        return found.group(1) + numbered.setdefault(found.group(2), f"{name}-{len(numbered) + 1}")
+
+    return re.sub(r"( id=\"|url\(#|href=\"#)([^)\"]+)", renamed, svg)

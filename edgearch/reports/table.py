@@ -122,13 +122,11 @@ def _indented(drawn: RenderableType) -> Padding:
 
 def _ending(document: Document) -> Iterator[RenderableType]:
     """Yield notes, failures, and where to find the rest."""
-    last = [
-        *((note, "note: ", "yellow") for note in reading.notes(document)),
-        *((failure, "failed: ", "bold red") for failure in texts(document, "failures")),
-        *((place, f"{name}: ", "bold") for name, place in provenance.places(document)),
-    ]
+    last = [Text.assemble(("note: ", "yellow"), note) for note in reading.notes(document)]
+    last += [Text.assemble(("failed: ", "bold red"), failure) for failure in texts(document, "failures")]
+    last += [Text.assemble((f"{name}: ", "bold"), place) for name, place in provenance.places(document)]
     if last:
-        yield Group(*(Text.assemble((label, style), said) for said, label, style in last))
+        yield Group(*last)
 
 
 @dataclass(frozen=True)

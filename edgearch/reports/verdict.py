@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from edgearch.reports import format as fmt
@@ -94,7 +95,7 @@ def _least(
     rows: list[Document], value: Callable[[Document], float | None]
 ) -> tuple[list[Document], float | None]:
     """Return all rows that share the least value: a tie has no single winner."""
-    known = [(one, found) for one in rows if (found := value(one)) is not None]
+    known = [(one, found) for one in rows if (found := value(one)) is not None and math.isfinite(found)]
     least = min((found for _, found in known), default=None)
     return [one for one, found in known if found == least], least
 
@@ -104,10 +105,11 @@ def _names(rows: list[Document]) -> str:
 
 
 def _best(rows: list[Document]) -> str:
-    directions = {part(one, "score").get("higher_is_better") for one in rows if part(one, "score")}
-    if directions not in ({True}, {False}):
+    directions = [part(one, "score").get("higher_is_better") for one in rows if part(one, "score")]
+    higher = all(one is True for one in directions)
+    if not higher and not all(one is False for one in directions):
         return ""
-    sign = -1 if directions == {True} else 1
+    sign = -1 if higher else 1
 
     def signed(one: Document) -> float | None:
         value = number(part(one, "score"), "deployed")

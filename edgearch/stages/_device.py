@@ -31,9 +31,7 @@ def measure(
     # Two deployments at once must not take each other's files: the name holds the run, not only the bytes.
     run = f"{digest}-{secrets.token_hex(4)}"
     sent, kept = f"bundle-{run}.zip", f"outputs-{run}.npz"
-    connection.call({"do": "hello", "files": []}, work.progress)
-    work.progress(None, "copying the bundle")
-    connection.send(archive, sent)
+    connection.send(archive, sent, work.progress)
     try:
         answer = connection.call(
             {

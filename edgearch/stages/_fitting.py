@@ -7,7 +7,7 @@ from typing import Any
 
 from edgearch import data, models
 from edgearch.data import Dataset, Examples
-from edgearch.framework import keras
+from edgearch.framework import keras, tf
 from edgearch.models import Architecture
 from edgearch.work import Progress, Spec, Work, load_arrays, save_arrays
 
@@ -47,6 +47,28 @@ def load_examples(path: Path) -> Examples:
     arrays = load_arrays(path)
     labels = arrays.pop(LABELS)
     return Examples(arrays, labels)
+
+
+def batches(x: Any, y: Any, batch_size: int, seed: int, crop: bool) -> Any:
+    """Return shuffled batches as a ``tf.data.Dataset``, the same ones for the same seed."""
+    examples = tf.data.Dataset.from_tensor_slices((x, y))
+    examples = examples.shuffle(len(examples), seed=seed, reshuffle_each_iteration=True)
+    if crop:
+        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+        examples = tf.data.Dataset.zip((examples, seeds)).map(_crop)
+    return examples.batch(batch_size).prefetch(2)
+
+
+def _crop(example: Any, seed: Any) -> Any:
+    """Pad every image, (height, width, channels), by an eighth and crop it at random."""
+    x, y = example
+    return {name: _shifted(value, seed) if len(value.shape) == 3 else value for name, value in x.items()}, y
+
+
+def _shifted(image: Any, seed: Any) -> Any:
+    margin = max(image.shape[0] // 8, 1)
+    padded = tf.pad(image, [[margin, margin], [margin, margin], [0, 0]])
+    return tf.image.stateless_random_crop(padded, image.shape, seed)
 
 
 def progress_callback(progress: Progress, epochs: int) -> Any:

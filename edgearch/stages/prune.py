@@ -16,6 +16,7 @@ from edgearch.work import Work
 DEPENDS = ("variant", "dataset", "task", "data_folder", "seed")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 NEEDS_TENSORFLOW = True
+FREQUENCY = 10  # training steps between two prunings
 
 
 class Settings(Strict):
@@ -35,15 +36,16 @@ def run(work: Work, settings: Settings) -> Work:
     architecture.train.load_weights(str(work.files["weights"]))
     steps = settings.epochs * -(-len(dataset.train) // settings.batch_size)
     api = tfmot.sparsity.keras
-    schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=steps // 2, frequency=10)
+    # Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
+    end = max(steps // 2 // FREQUENCY, 1) * FREQUENCY
+    schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=end, frequency=FREQUENCY)
     pruned = api.prune_low_magnitude(architecture.train, pruning_schedule=schedule)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     pruned.compile(keras.optimizers.Adam(rate), **task.compile_options())
     x, y = task.targets(dataset.train)
+    batches = _fitting.batches(x, y, settings.batch_size, work.request.seed, crop=architecture.recipe.crop)
     pruned.fit(
-        x,
-        y,
-        batch_size=settings.batch_size,
+        batches,
         epochs=settings.epochs,
         validation_data=task.targets(dataset.validation),
         callbacks=[

@@ -63,14 +63,14 @@ def fit(
     batch_size = settings.batch_size or recipe.batch_size
     steps = epochs * -(-len(dataset.train) // batch_size)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate or recipe.learning_rate, steps)
-    architecture.train.compile(keras.optimizers.Adam(rate), **task.compile_options())
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    architecture.train.compile(optimizer, **task.compile_options())
     stop = keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True)
     x, y = task.targets(dataset.train)
+    batches = _fitting.batches(x, y, batch_size, work.request.seed, crop=recipe.crop)
     work.progress(0.0, f"{len(dataset.train)} examples, up to {epochs} epochs")
     history = architecture.train.fit(
-        x,
-        y,
-        batch_size=batch_size,
+        batches,
         epochs=epochs,
         validation_data=task.targets(dataset.validation),
         callbacks=[stop, keras.callbacks.TerminateOnNaN(), _fitting.progress_callback(work.progress, epochs)],

@@ -47,7 +47,7 @@ def run(work: Work, settings: Settings) -> Work:
             "stacked_inputs": save_arrays(work.folder / "inputs.npz", inputs),
         },
         gate=gate,
-        host_score={**score, "where": "stand-in"},
+        score={**score, "where": "stand-in"},
     )
     drop = -score["delta"] if score["higher_is_better"] else score["delta"]
     if drop > settings.max_drop:

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import edgearch.transports
 from edgearch import registry
 from edgearch.profiles import Device, Host
-from edgearch.work import Progress
+from edgearch.work import Progress, silent
 
 
 class Transport(Protocol):
     """A machine with a folder of ours and a Python."""
 
-    def send(self, file: Path, name: str) -> None:
+    def send(self, file: Path, name: str, progress: Progress = silent) -> None:
         """Copy ``file`` into the device's folder as ``name``, whole or not at all."""
 
     def call(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:

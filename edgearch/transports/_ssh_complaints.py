@@ -72,11 +72,6 @@ LOGIN = (
 )
 SESSION = (
     Complaint(
-        r"subsystem request failed",
-        "its ssh server offers no sftp",
-        "Install it there (on Debian: sudo apt install openssh-sftp-server)",
-    ),
-    Complaint(
         r"Session open refused|session request failed",
         "it refuses a session over an open connection",
         "Raise MaxSessions in its sshd_config to 2 or more",
@@ -92,15 +87,32 @@ SESSION = (
         "Install a newer system image there; Raspberry Pi OS has Python 3.9 since Bullseye",
     ),
     Complaint(
+        r"local .*No space left",
+        "it was read, and this machine's disk is full",
+        "Free some space here",
+    ),
+    Complaint(
         r"No space left on device|(?:write|close) remote .*Failure",
         "it could not write the file: most often the disk is full",
         "See with df -h {folder} there, and free some space or name another folder in its config entry",
     ),
     Complaint(
-        r"(?:mkdir|PermissionError|dest open|remote open).*(?:Permission denied|Failure)",
-        "its user may not write to {folder}",
+        r"(?:Permission|FileNotFound|FileExists|NotADirectory)Error|Read-only|"
+        r"(?:dest|remote) open .*(?:Permission denied|Failure)",
+        "the folder {folder} cannot be made or written there",
         "Name another folder in its config entry",
     ),
+)
+# Of these nobody complains: an exit status and a connection that still stands tell them.
+KILLED = Complaint(
+    "",
+    "the agent was killed there while the connection stands, most often because memory ran out",
+    "See what dmesg says there, end other programs, and run the same command again",
+)
+NO_SFTP = Complaint(
+    "",
+    "its ssh server ended sftp and keeps the connection, so it seems to offer no sftp",
+    "Install it there (on Debian: sudo apt install openssh-sftp-server)",
 )
 UNKNOWN = Complaint("", "ssh could not do it", "Try by hand: {login}")
 

@@ -11,7 +11,7 @@ import platformdirs
 from edgearch.errors import DeviceError
 from edgearch.profiles import Host
 from edgearch.transports import _agent
-from edgearch.work import Progress
+from edgearch.work import Progress, silent
 
 
 class Local:
@@ -21,8 +21,9 @@ class Local:
         self._folder = platformdirs.user_cache_path("edgearch") / "stand-in"
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def send(self, file: Path, name: str) -> None:
+    def send(self, file: Path, name: str, progress: Progress = silent) -> None:
         """Copy ``file`` into the folder as ``name``."""
+        del progress  # a copy on one disk is over at once
         _agent.write_whole(self._folder / name, file.read_bytes())
 
     def call(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:

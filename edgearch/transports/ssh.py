@@ -22,8 +22,9 @@ from edgearch.work import Progress, silent
 
 # Isolated (-I), so that no json.py in the home folder takes the place of Python's own.
 COMMAND = f"python3 -I -c {shlex.quote(_agent.BOOTSTRAP)}"
-# What ssh itself, and sftp when it loses ssh, exit with; and a shell that finds no such program.
-LOST, NOT_FOUND = 255, 127
+# Exit statuses: of ssh itself, when its connection ends; of a shell that finds no such program; of sftp,
+# when a line of its batch failed. One that loses its ssh exits with others, or dies of SIGPIPE.
+LOST, NOT_FOUND, BATCH_FAILED = 255, 127, 1
 
 
 class Ssh:
@@ -82,7 +83,7 @@ class Ssh:
         if complaint:
             return _ssh_complaints.explain(complaint, said, self._master.place)
         if answer.status == LOST:
-            return self._lost(said, doing)
+            return self._ended(said, doing, _ssh_complaints.KILLED)
         if answer.status == NOT_FOUND:
             return DeviceError(
                 f"{self._host.address}: it has no python3 ({answer.last_complaint}). Install Python 3.9 or "
@@ -119,17 +120,22 @@ class Ssh:
             check=False,
             start_new_session=True,
         )
-        if done.returncode == 0:
-            return
-        complaint = _ssh_complaints.find(done.stderr, _ssh_complaints.SESSION)
+        if done.returncode:
+            raise self._not_copied(done.returncode, done.stderr, doing)
+
+    def _not_copied(self, status: int, said: str, doing: str) -> DeviceError:
+        complaint = _ssh_complaints.find(said, _ssh_complaints.SESSION)
         if complaint:
-            raise _ssh_complaints.explain(complaint, done.stderr, self._master.place)
-        if done.returncode == LOST or not self._master.alive:
-            raise self._lost(done.stderr, doing)
-        reason = _ssh_complaints.last_line(done.stderr)
-        raise DeviceError(
-            f"{self._host.address}: sftp failed while {doing} in {self._host.folder}: {reason}."
-        )
+            return _ssh_complaints.explain(complaint, said, self._master.place)
+        if status == BATCH_FAILED:
+            reason = _ssh_complaints.last_line(said)
+            return DeviceError(f"{self._host.address}: sftp failed while {doing} ({reason}).")
+        return self._ended(said, doing, _ssh_complaints.NO_SFTP)
+
+    def _ended(self, said: str, doing: str, alone: _ssh_complaints.Complaint) -> DeviceError:
+        """Return that the connection was lost or, if it still stands, that its user ended ``alone``."""
+        lost = self._lost(said, doing)
+        return _ssh_complaints.explain(alone, said, self._master.place) if self._master.alive else lost
 
     def _check_connection(self, doing: str) -> None:
         if not self._master.alive:
