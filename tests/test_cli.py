@@ -83,7 +83,7 @@ def test_check_answers_before_any_training(edgearch: Callable[..., Done]) -> Non
 
 
 def test_check_reads_an_existing_file(deployed: Deployed) -> None:
-    path = str((deployed.bundle / "model.tflite"))
+    path = str(deployed.bundle / "model.tflite")
     done = deployed.again("check", path, "--device", "mcu", "--json")
     assert done.code == 0, done.stderr
     assert done.document["precision"] == "int8"

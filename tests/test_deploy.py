@@ -201,6 +201,6 @@ def test_pipeline_that_a_device_cannot_run_is_refused_before_training(
 
 
 def test_inputs_of_the_bundle_are_the_test_examples(deployed: Deployed) -> None:
-    with np.load((deployed.bundle / "inputs.npz")) as arrays:
+    with np.load(deployed.bundle / "inputs.npz") as arrays:
         assert arrays["model/image"].shape == (360, 8, 8, 1)
         assert 0 <= arrays["model/image"].min() < arrays["model/image"].max() <= 1

@@ -142,7 +142,7 @@ def test_failure_in_a_child_is_one_line_and_its_trace_is_in_the_log(work: Work) 
 
 
 def test_error_for_the_user_passes_through_a_child_unchanged(work: Work) -> None:
-    with pytest.raises(RequestError, match="^a word the user understands$"):
+    with pytest.raises(RequestError, match=r"^a word the user understands$"):
         in_child(refuse, work)
 
 

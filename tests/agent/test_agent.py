@@ -200,7 +200,7 @@ def test_device_without_space_says_how_much_is_needed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(environment, "NEEDED_BYTES", 10**18)
-    with pytest.raises(AgentError, match="No space: .* MB free"):
+    with pytest.raises(AgentError, match=r"No space: .* MB free"):
         environment.prepare("litert", ["ai-edge-litert"], silent)
 
 
