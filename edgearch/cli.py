@@ -132,7 +132,9 @@ def _device_options(parser: argparse.ArgumentParser) -> None:
 
 def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--dataset", default="digits", metavar="NAME", help="see edgearch datasets (default: digits)"
+        "--dataset",
+        metavar="NAME",
+        help="see edgearch datasets (default: the variant's own, an embedded one)",
     )
     parser.add_argument(
         "--data-folder",
@@ -301,10 +303,10 @@ def _datasets(arguments: argparse.Namespace) -> int:
     from edgearch import data
 
     rows = [
-        {"dataset": name, "task": data.source(name).TASK, "about": data.source(name).SUMMARY}
+        {"dataset": name, "tasks": ", ".join(data.source(name).TASKS), "about": data.source(name).SUMMARY}
         for name in data.names()
     ]
-    return _listed(arguments, rows, ("dataset", "task", "about"))
+    return _listed(arguments, rows, ("dataset", "tasks", "about"))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,6 @@ from edgearch.store import Store
 from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Request, Work, save_arrays
 
-DEFAULT_DATASET = "digits"
 TFLITE = ".tflite"
 
 
@@ -27,7 +26,7 @@ class Options:
 
     device: str
     pipeline: str | None = None
-    dataset: str = DEFAULT_DATASET
+    dataset: str | None = None
     data_folder: Path | None = None
     seed: int = 0
     host: str | None = None
@@ -116,16 +115,22 @@ def run(model: str, options: Options, watcher: Watcher, inputs: Path | None) -> 
 def resolve(model: str, options: Options) -> Request:
     """Look every name up before anything starts."""
     variant = models.find(model)
-    source = data.source(options.dataset)
+    purpose = variant.purpose
+    dataset = options.dataset or purpose.dataset
+    if purpose.task not in data.source(dataset).TASKS:
+        raise RequestError(
+            f"Dataset {dataset!r} does not fit {variant.name}, whose task is to "
+            f"{purpose.task.replace('_', ' ')}. Datasets that do: {', '.join(data.fitting(purpose.task))}."
+        )
     device = _device(options.device)
     if options.data_folder and not options.data_folder.is_dir():
         raise RequestError(f"--data-folder {options.data_folder}: no such folder.")
     return Request(
         model=model,
         variant=variant.name,
-        dataset=options.dataset,
+        dataset=dataset,
         device=device,
-        task=source.TASK,
+        task=purpose.task,
         data_folder=options.data_folder.absolute() if options.data_folder else None,
         seed=options.seed,
         host=_host(device, options),

@@ -24,7 +24,7 @@ def checked(path: Path, device: Device, host: Host | None, folder: Path, progres
     model = tflite.read(path)
     inputs = save_arrays(folder / f"{ROLE}.inputs.npz", random_inputs(model, 1))
     precision = costs.precision(model)
-    request = Request(str(path), path.stem, "", device, host=host)
+    request = Request(str(path), path.stem, "", device, "", host=host)
     files = {f"{ROLE}.{precision}": path, f"{ROLE}.inputs": inputs}
     work = Work(request, folder, files, {"roles": [ROLE], "precision": precision}, progress)
     return check.run(work, check.Settings())

@@ -38,7 +38,7 @@ class Request:
     variant: str
     dataset: str
     device: Device
-    task: str = "classify"
+    task: str
     data_folder: Path | None = None
     seed: int = 0
     host: Host | None = None

@@ -121,7 +121,7 @@ def succeed(work: Work, settings: object) -> Work:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    return Work(Request("mlp", "mlp", "digits", device("rpi")), tmp_path)
+    return Work(Request("mlp", "mlp", "digits", device("rpi"), "classify"), tmp_path)
 
 
 def in_child(stage: isolation.Stage, work: Work) -> Work:

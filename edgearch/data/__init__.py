@@ -1,7 +1,7 @@
 """Datasets, one source a file; each is split into train, validation, calibration and test.
 
-A dataset module gives ``SUMMARY``, ``TASK``, ``fingerprint(folder)`` (cheap: no TensorFlow, so that a
-cached run can tell whether the data is still the same) and ``load(folder)``.
+A dataset module gives ``SUMMARY``, ``TASKS`` (what it fits), ``fingerprint(folder)`` (cheap: no TensorFlow,
+so that a cached run can tell whether the data is still the same) and ``load(folder)``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Source(Protocol):
     """What a dataset module gives."""
 
     SUMMARY: str
-    TASK: str
+    TASKS: tuple[str, ...]
 
     def fingerprint(self, folder: Path | None) -> str:
         """Return a digest of what ``load`` would read."""
@@ -67,6 +67,11 @@ class Source(Protocol):
 def names() -> list[str]:
     """Return the datasets there are."""
     return registry.names(edgearch.data)
+
+
+def fitting(task: str) -> list[str]:
+    """Return the datasets that fit ``task``."""
+    return [name for name in names() if task in source(name).TASKS]
 
 
 def source(name: str) -> Source:

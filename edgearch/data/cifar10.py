@@ -11,7 +11,7 @@ from edgearch.data import Dataset, _keras
 from edgearch.errors import RequestError
 
 SUMMARY = "60,000 colour photographs of ten kinds of things, 32×32 (Keras cache)"
-TASK = "classify"
+TASKS = ("classify",)
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FILES = ["cifar-10-batches-py.tar.gz"]
 

@@ -2,7 +2,8 @@
 
 A family's file gives ``SUMMARY`` and ``VARIANTS``, a dict from a variant's name to its builder; the first
 is the family's default and answers to the family's plain name too. A builder takes a
-:class:`~edgearch.work.Spec` and returns an :class:`Architecture`.
+:class:`~edgearch.work.Spec` and returns an :class:`Architecture`. ``PURPOSES`` may give a variant another
+:class:`Purpose` than to classify digits.
 
 ``EDGEARCH_MODELS`` may name a folder with more families, to try one without touching the package.
 """
@@ -65,14 +66,26 @@ class Export:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A Keras model to fit, and what of it goes to a device, by role."""
+    """A Keras model to fit, and what of it goes to a device, by role.
+
+    ``predicts`` is the role that a classifying task asks.
+    """
 
     train: Any
     exports: Mapping[str, Export]
     recipe: Recipe = field(default_factory=Recipe)
+    predicts: str = "model"
 
 
 Builder = Callable[[Spec], Architecture]
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a variant is for, and the embedded dataset it is trained on when none is named."""
+
+    task: str = "classify"
+    dataset: str = "digits"
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,7 @@ class Variant:
     name: str
     family: str
     builder: Builder
+    purpose: Purpose
 
 
 def families() -> dict[str, list[str]]:
@@ -100,7 +114,9 @@ def find(name: str) -> Variant:
     if family is None:
         raise unknown("model", name, {*known, *(variant for names in known.values() for variant in names)})
     variant = known[family][0] if name == family else name
-    return Variant(variant, family, _family(family).VARIANTS[variant])
+    module = _family(family)
+    purpose = getattr(module, "PURPOSES", {}).get(variant, Purpose())
+    return Variant(variant, family, module.VARIANTS[variant], purpose)
 
 
 def summary(family: str) -> str:

@@ -37,11 +37,12 @@ def source_of(work: Work) -> Source:
     return Source(request.variant, _fitting.spec_of(work), work.files["weights"], request.seed)
 
 
-def to_float32(source: Source, test: Path, folder: Path) -> dict[str, dict[str, Any]]:
+def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str, dict[str, Any]]]:
     """Write ``<role>.float32.tflite`` for each role, its test inputs, and what Keras makes of them.
 
     Returns:
-        role → ``activations`` (how often each stands in the TensorFlow graph).
+        The role that a classifying task asks, and role → ``activations`` (how often each stands in the
+        TensorFlow graph).
     """
     architecture = _build(source)
     examples = _fitting.load_examples(test)
@@ -54,7 +55,7 @@ def to_float32(source: Source, test: Path, folder: Path) -> dict[str, dict[str, 
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
         facts[role] = {"activations": _activations(concrete)}
-    return facts
+    return architecture.predicts, facts
 
 
 def quantize(source: Source, calibration: Path, precisions: Sequence[str], folder: Path) -> list[str]:

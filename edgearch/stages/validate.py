@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,10 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
     """Score Keras's outputs and ``deployed`` ones on the test examples, paired."""
     task, examples = tasks.task(work.request.task), _fitting.load_examples(work.files["test"])
     expected = _bundle.stacked(work, "expected")
-    before, after = (task.score(_recorded(found), examples) for found in (expected, deployed))
+    before, after = (
+        task.score(_recorded(found, work.facts["roles"], work.facts["predicts"]), examples)
+        for found in (expected, deployed)
+    )
     details = {
         name: {"labels": work.facts["labels"], "float": before.details[name], "deployed": after.details[name]}
         for name in before.details
@@ -71,9 +74,12 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
     return {**tasks.compare(before, after, len(examples)), "details": details}
 
 
-def _recorded(outputs: Arrays) -> Predictor:
-    """Return a predictor that answers with what was recorded for these very inputs."""
-    return lambda role, _inputs: _bundle.of_role(outputs, role)
+def _recorded(outputs: Arrays, roles: Sequence[str], predicts: str) -> Predictor:
+    """Return a predictor that answers with what was recorded for these very inputs.
+
+    A task that classifies asks the role ``model``; ``predicts`` says which of the exports that is.
+    """
+    return lambda role, _inputs: _bundle.of_role(outputs, role if role in roles else predicts)
 
 
 def parity(work: Work, deployed: Arrays) -> dict[str, Any]:

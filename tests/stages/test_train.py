@@ -15,7 +15,7 @@ from tests.conftest import Deployed
 def trained(folder: Path, seed: int) -> Work:
     folder.mkdir()
     step = pipeline.read("float32").having("train", epochs=2).steps[0]
-    work = Work(Request("mlp", "mlp", "digits", device("rpi"), seed=seed), folder)
+    work = Work(Request("mlp", "mlp", "digits", device("rpi"), "classify", seed=seed), folder)
     from edgearch.stages import train
 
     return isolation.run(train.run, work, step.settings, what="mlp", log=folder / "log", remedy="")
