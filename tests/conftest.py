@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from edgearch.tflite import model as tflite
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
@@ -60,6 +62,11 @@ class Deployed:
     def again(self, *arguments: str, **environment: str) -> Done:
         """Run the command line where the deployment's finished stages are."""
         return run_edgearch(*arguments, cwd=self.folder, **environment)
+
+    def converted(self, precision: str) -> Path:
+        """Return the cnn-resnet8 of one precision: other tests convert other models here."""
+        paths = self.folder.glob(f"build/stages/*/model.{precision}.tflite")
+        return next(path for path in sorted(paths) if tflite.read(path).ops().get("CONV_2D") == 9)
 
     @property
     def bundle(self) -> Path:

@@ -74,7 +74,9 @@ def test_reports_stand_beside_the_bundle_and_its_sums_hold(deployed: Deployed) -
     assert set(manifest["sha256"]) == {"model.tflite", "inputs.npz", "expected.npz"}
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-    assert json.loads((folder.parent / "report.json").read_text()) == deployed.done.document
+    report = json.loads((folder.parent / "report.json").read_text())
+    first = deployed.done.document  # a later deployment writes the same, but for what was cached
+    assert {**report, "stages": None} == {**first, "stages": None}
     assert (folder.parent / "report.html").read_text().lower().startswith("<!doctype html>")
     assert "cnn-resnet8" in (folder.parent / "report.md").read_text()
 
@@ -122,8 +124,8 @@ def test_another_device_keeps_the_trained_and_quantized_model(deployed: Deployed
 def test_damaged_stage_is_made_again(deployed: Deployed, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(deployed.folder, copy)
-    (weights,) = copy.glob("build/stages/quantize-*/model.int8.tflite")
-    weights.write_bytes(weights.read_bytes()[:1000])
+    for path in copy.glob("build/stages/quantize-*/model.int8.tflite"):
+        path.write_bytes(path.read_bytes()[:1000])
     done = run_edgearch("deploy", "cnn", "--device", "rpi", "--json", cwd=copy)
     cached = {stage["name"]: stage["cached"] for stage in done.document["stages"]}
     assert done.code == 0
@@ -188,7 +190,7 @@ def test_compare_shows_the_ladder_side_by_side(deployed: Deployed) -> None:
     assert sizes["float32"] > sizes["float16"] > sizes["int8"]
     assert rows["prune-int8"]["artifacts"][0]["sparsity"] >= 0.49
     assert all(row["score"]["deployed"] >= 0.95 for row in rows.values())
-    assert len({row["score"]["float"] for name, row in rows.items() if name != "prune-int8"}) == 1
+    assert len({row["score"]["float"] for row in rows.values()}) == 1, "all are compared with the same float"
 
 
 def test_pipeline_that_a_device_cannot_run_is_refused_before_training(

@@ -18,27 +18,35 @@ from edgearch import models
 from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
 from edgearch.stages import _fitting
-from edgearch.work import Spec, Work, save_arrays
+from edgearch.work import Spec, Work, load_arrays, save_arrays
 
 
 @dataclass(frozen=True)
 class Source:
-    """Which trained model: all that it takes to build it again."""
+    """Which model: all that it takes to build it again.
+
+    ``weights`` are those to convert; ``trained`` those before any pruning, the float that is compared with.
+    """
 
     variant: str
     spec: Spec
     weights: Path
+    trained: Path
     seed: int
 
 
 def source_of(work: Work) -> Source:
     """Return the trained model that ``work`` has come to."""
     request = work.request
-    return Source(request.variant, _fitting.spec_of(work), work.files["weights"], request.seed)
+    spec = _fitting.spec_of(work)
+    return Source(request.variant, spec, work.files["weights"], work.files["trained"], request.seed)
 
 
 def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str, dict[str, Any]]]:
     """Write ``<role>.float32.tflite`` for each role, its test inputs, and what Keras makes of them.
+
+    ``<role>.expected.npz`` are outputs of the weights that are converted, ``<role>.float.npz`` of those
+    before any pruning.
 
     Returns:
         The role that a classifying task asks, and role → ``activations`` (how often each stands in the
@@ -55,7 +63,19 @@ def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str,
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
         facts[role] = {"activations": _activations(concrete)}
+    _save_float(source, architecture, folder)
     return architecture.predicts, facts
+
+
+def _save_float(source: Source, architecture: Architecture, folder: Path) -> None:
+    """Write ``<role>.float.npz``: what Keras makes of the test inputs with the weights as trained."""
+    unpruned = source.trained == source.weights
+    if not unpruned:
+        architecture.train.load_weights(str(source.trained))
+    for role, export in architecture.exports.items():
+        inputs, expected = (load_arrays(folder / f"{role}.{kind}.npz") for kind in ("inputs", "expected"))
+        outputs = expected if unpruned else _run(_concrete(export), export, inputs)
+        save_arrays(folder / f"{role}.float.npz", outputs)
 
 
 def quantize(source: Source, calibration: Path, precisions: Sequence[str], folder: Path) -> list[str]:

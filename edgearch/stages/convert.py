@@ -19,7 +19,12 @@ def run(work: Work, _settings: Settings) -> Work:
     """Write a float32 file, test inputs and Keras's outputs for each role."""
     work.progress(None, "converting to float32")
     predicts, facts = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
-    kinds = {"float32": "float32.tflite", "inputs": "inputs.npz", "expected": "expected.npz"}
+    kinds = {
+        "float32": "float32.tflite",
+        "inputs": "inputs.npz",
+        "expected": "expected.npz",
+        "float": "float.npz",
+    }
     files = {
         f"{role}.{kind}": work.folder / f"{role}.{name}" for role in facts for kind, name in kinds.items()
     }

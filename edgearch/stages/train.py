@@ -37,9 +37,11 @@ def run(work: Work, settings: Settings) -> Work:
     architecture = _fitting.build(work, dataset.spec)
     history = fit(work, settings, architecture, dataset)
     spec = {"inputs": {name: list(shape) for name, shape in dataset.spec.inputs.items()}}
+    weights = _fitting.save_weights(architecture.train, work.folder)
     return work.plus(
         files={
-            "weights": _fitting.save_weights(architecture.train, work.folder),
+            "weights": weights,
+            "trained": weights,
             "test": _fitting.save_examples(
                 work.folder / "test.npz", dataset.test.first(settings.test_examples)
             ),

@@ -60,12 +60,12 @@ def run(work: Work, settings: Settings) -> Work:
 
 
 def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
-    """Score Keras's outputs and ``deployed`` ones on the test examples, paired."""
+    """Score Keras as trained, before any pruning, and ``deployed`` outputs on the test examples, paired."""
     task, examples = tasks.task(work.request.task), _fitting.load_examples(work.files["test"])
-    expected = _bundle.stacked(work, "expected")
+    trained = _bundle.stacked(work, "float")
     before, after = (
         task.score(_recorded(found, work.facts["roles"], work.facts["predicts"]), examples)
-        for found in (expected, deployed)
+        for found in (trained, deployed)
     )
     details = {
         name: {"labels": work.facts["labels"], "float": before.details[name], "deployed": after.details[name]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ BOOTSTRAP = (
     "or print(json.dumps({'missing':a}))"
 )
 PROGRESS = "edgearch: "
+SECONDS_TO_END = 5
 
 
 @functools.cache
@@ -81,10 +84,16 @@ def _document(stdout: str) -> dict[str, Any] | None:
     return found
 
 
-def converse(command: list[str], request: dict[str, Any], progress: Progress) -> Answer:
+def converse(
+    command: list[str],
+    request: dict[str, Any],
+    progress: Progress,
+    give_up: Callable[[subprocess.Popen[str]], object] = subprocess.Popen.kill,
+) -> Answer:
     """Run ``command``, hand it ``request`` and return its answer.
 
-    stdin stays open until the answer is there: its end tells the agent that we are gone.
+    stdin stays open until the answer is there: its end tells the agent that we are gone. If we are
+    interrupted and it does not end soon, ``give_up`` is told the process.
     """
     # A session of its own: Ctrl-C reaches us alone, and we end the child by closing its stdin.
     with subprocess.Popen(
@@ -110,11 +119,18 @@ def converse(command: list[str], request: dict[str, Any], progress: Progress) ->
             stdout = child.stdout.read()
             status = child.wait()
         except BaseException:
-            child.terminate()
+            try:
+                with contextlib.suppress(OSError):
+                    child.stdin.close()  # not a signal: the agent ends all that it started too
+                listener.join(timeout=SECONDS_TO_END)
+            finally:
+                if listener.is_alive():
+                    give_up(child)
             raise
         finally:
-            listener.join(timeout=5)
-            child.stdin.close()
+            listener.join(timeout=SECONDS_TO_END)
+            with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
+                child.stdin.close()
     return Answer(status, stdout, complaints)
 
 

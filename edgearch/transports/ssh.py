@@ -25,6 +25,7 @@ COMMAND = f"python3 -I -c {shlex.quote(_agent.BOOTSTRAP)}"
 # Exit statuses: of ssh itself, when its connection ends; of a shell that finds no such program; of sftp,
 # when a line of its batch failed. One that loses its ssh exits with others, or dies of SIGPIPE.
 LOST, NOT_FOUND, BATCH_FAILED = 255, 127, 1
+SECONDS_TO_CLEAN_UP = 5
 
 
 class Ssh:
@@ -71,11 +72,16 @@ class Ssh:
         self._check_connection(doing)
         command = [program("ssh"), *self._master.options, "-T", "--", "device", COMMAND]
         request = {**request, "folder": self._host.folder, "agent": agent.name}
-        answer = _agent.converse(command, request, progress)
+        answer = _agent.converse(command, request, progress, self._give_up)
         if answer.document is None:
             raise self._no_answer(answer, doing)
         self._folder_exists = True
         return _agent.result(answer, self._host.address)
+
+    def _give_up(self, call: subprocess.Popen[str]) -> None:
+        """End a call that a silent device does not end: the connection holds its pipes, so that goes too."""
+        call.kill()
+        self._master.close()
 
     def _no_answer(self, answer: _agent.Answer, doing: str) -> DeviceError:
         said = "\n".join(answer.complaints)
@@ -102,13 +108,14 @@ class Ssh:
         try:
             self._sftp(batch, link.parent, f"copying {name}")
         except BaseException:
-            with contextlib.suppress(DeviceError):  # a connection that is lost cannot clean up either
-                self._sftp([f"-rm {self._remote(part)}"], link.parent, "cleaning up")
+            # A connection that is lost or silent cannot clean up either.
+            with contextlib.suppress(DeviceError, subprocess.TimeoutExpired):
+                self._sftp([f"-rm {self._remote(part)}"], link.parent, "cleaning up", SECONDS_TO_CLEAN_UP)
             raise
         finally:
             link.unlink()
 
-    def _sftp(self, batch: list[str], folder: Path, doing: str) -> None:
+    def _sftp(self, batch: list[str], folder: Path, doing: str, timeout: float | None = None) -> None:
         self._check_connection(doing)
         done = subprocess.run(
             [program("sftp"), *self._master.options, "-b", "-", "--", "device"],
@@ -118,6 +125,7 @@ class Ssh:
             text=True,
             errors="replace",
             check=False,
+            timeout=timeout,
             start_new_session=True,
         )
         if done.returncode:

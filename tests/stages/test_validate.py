@@ -23,12 +23,6 @@ def test_converter_that_drops_an_activation_is_caught_with_output_error_and_oper
     assert not list(tmp_path.glob("build/deployments/*"))
 
 
-def float32_model(deployed: Deployed) -> Path:
-    """Return the converted cnn-resnet8: the one with nine convolutions."""
-    paths = deployed.folder.glob("build/stages/convert-*/model.float32.tflite")
-    return next(path for path in paths if tflite.read(path).ops().get("CONV_2D") == 9)
-
-
 def test_gate_notes_how_close_float32_came(deployed: Deployed) -> None:
     kernels = deployed.done.document["gate"]["kernels"]
     assert set(kernels) == {"optimized", "reference"}
@@ -37,7 +31,7 @@ def test_gate_notes_how_close_float32_came(deployed: Deployed) -> None:
 
 
 def test_fused_activations_are_not_mistaken_for_lost_ones(deployed: Deployed) -> None:
-    model = tflite.read(float32_model(deployed))
+    model = tflite.read(deployed.converted("float32"))
     assert validate.lost_activations({"RELU": 7}, model) == []
     assert validate.lost_activations({"RELU": 8}, model) == ["RELU"]
     assert validate.lost_activations({"TANH": 1}, model) == ["TANH"]

@@ -36,8 +36,7 @@ def test_multiply_accumulates_of_resnet8_are_those_counted_by_hand(int8_model: P
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int8"])
 def test_precision_is_told_from_the_types(deployed: Deployed, precision: str) -> None:
-    (path,) = deployed.folder.glob(f"build/stages/*/model.{precision}.tflite")
-    read = model.read(path)
+    read = model.read(deployed.converted(precision))
     assert costs.precision(read) == precision
     assert costs.parameters(read) == pytest.approx(77_500, rel=0.01)
 

@@ -586,6 +586,12 @@ def test_answer_that_was_cut_in_the_middle_is_none() -> None:
     assert _agent.Answer(0, 'a greeting\n{"files": []}\n', []).document == {"files": []}
 
 
+def test_program_that_ends_before_it_reads_its_request_is_no_crash() -> None:
+    answer = _agent.converse([sys.executable, "-c", "raise SystemExit(9)"], {"x": "y" * 1_000_000}, silent)
+    assert answer.status == 9
+    assert answer.document is None
+
+
 # Who ends with us
 
 
@@ -606,6 +612,25 @@ def test_ended_client_leaves_nothing_running_here_or_on_the_device(
     wait_until(lambda: not living(there))
     wait_until(lambda: not living(here))
     wait_until(lambda: not list(sockets.iterdir()))
+
+
+def test_device_that_falls_silent_does_not_hold_an_interrupted_client(
+    sshd: Sshd, sockets: Path, tmp_path: Path
+) -> None:
+    pids = sshd.device_folder / "pids"
+    with start_client(sshd, sockets, agent=lingering_agent(tmp_path)) as client:
+        wait_until(lambda: pids.exists() or client.poll() is not None)
+        here = descendants(client.pid)
+        for pid in sshd.sessions():
+            os.kill(pid, signal.SIGSTOP)
+        client.send_signal(signal.SIGINT)
+        try:
+            wait_until(lambda: client.poll() is not None)  # sooner than ssh itself finds out
+        finally:
+            client.kill()
+            client.communicate()
+    wait_until(lambda: not living(here))
+    assert not list(sockets.iterdir())
 
 
 def test_client_killed_in_the_middle_of_a_copy_leaves_nothing_running(
