@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgearch import __version__
-from edgearch.errors import EdgearchError
+from edgearch.errors import EdgearchError, RequestError, ToolError
 
 if TYPE_CHECKING:
     from edgearch.commands import Options
@@ -33,6 +34,9 @@ reached; 4 a tool crashed. Every verb takes --json; --debug shows tracebacks.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without − and µ shows ? and goes on
     try:
         code: int = options.act(options)
         sys.stdout.flush()
@@ -51,6 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our stdout has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        if options.debug:
+            raise
+        print(f"edgearch: {error.strerror or error}: {error.filename or 'no file named'}.", file=sys.stderr)
+        return RequestError.exit_code
+    except Exception as error:  # nobody should have to read a traceback to learn that this is our fault
+        if options.debug:
+            raise
+        print(
+            f"edgearch: a fault of edgearch itself: {type(error).__name__}: {error}. "
+            "Finished stages are kept. Run it with --debug for the traceback, and report that.",
+            file=sys.stderr,
+        )
+        return ToolError.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

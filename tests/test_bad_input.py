@@ -141,6 +141,17 @@ def test_inputs_with_pickled_objects_are_refused(
     refused(edgearch("run", str(int8_model), "--device", "rpi", "--inputs", "x.npz"), 2, "plain arrays")
 
 
+def test_build_folder_that_cannot_be_written_is_named(edgearch: Edgearch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    refused(edgearch("deploy", "cnn", "--device", "rpi", "--build", "file"), 2, "file", "directory")
+
+
+def test_terminal_without_unicode_is_no_reason_to_fail(edgearch: Edgearch) -> None:
+    done = edgearch("pipelines", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.code == 0, done.stderr
+    assert "train" in done.stdout
+
+
 def test_make_without_a_model_says_what_to_type() -> None:
     import subprocess
 
