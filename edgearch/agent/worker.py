@@ -32,7 +32,8 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     outputs: dict[str, np.ndarray] = {}
     roles: dict[str, Any] = {}
     for role, export in manifest["roles"].items():
-        figures, found = _run_role(runtime, request, folder, export, _of_role(inputs, role))
+        fed = bundle.with_chained(_of_role(inputs, role), export.get("chained", {}), outputs)
+        figures, found = _run_role(runtime, request, folder, export, fed)
         roles[role] = figures
         outputs.update({f"{role}/{name}": value for name, value in found.items()})
     np.savez_compressed(request["outputs"], **outputs)  # type: ignore[arg-type]

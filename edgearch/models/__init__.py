@@ -21,9 +21,10 @@ import numpy as np
 
 import edgearch.models
 from edgearch import registry
+from edgearch.agent import bundle
 from edgearch.data import Examples
 from edgearch.errors import unknown
-from edgearch.work import Spec
+from edgearch.work import Arrays, Spec
 
 if os.environ.get("EDGEARCH_MODELS"):
     __path__.append(os.environ["EDGEARCH_MODELS"])
@@ -35,6 +36,8 @@ class Recipe:
 
     ``crop`` pads images by an eighth of their size and crops them at random: a shifted digit is the same
     digit (the augmentation of the ResNet paper, arXiv:1512.03385, section 4.2, without its flips).
+    ``monitor`` is what the best epoch has least of; ``None`` for losses that say nothing of quality, as a
+    GAN's: every epoch is trained and the last one kept. ``beta_1`` is the optimizer's first momentum.
     """
 
     epochs: int = 40
@@ -43,6 +46,8 @@ class Recipe:
     weight_decay: float = 2e-2
     patience: int = 15
     crop: bool = False
+    monitor: str | None = "val_loss"
+    beta_1: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,15 +56,21 @@ class Export:
 
     ``function`` takes tensors by name and returns a dict of tensors; ``inputs`` are shapes with the batch,
     all float32; ``feed`` turns examples into stacked inputs, (examples, *shape without the batch).
+    ``chained`` says which inputs come from an earlier role: input → (role, output). On a device they are
+    what that role answered there; rows that ``feed`` gives for such an input come after those.
     """
 
     function: Callable[..., Mapping[str, Any]]
     inputs: Mapping[str, tuple[int, ...]]
     feed: Callable[[Examples], Mapping[str, np.ndarray]]
+    chained: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def calibration(self, examples: Examples) -> Iterator[dict[str, np.ndarray]]:
-        """Yield inputs for post-training quantization, one example at a time, with the batch."""
-        stacked = self.feed(examples)
+    def calibration(self, examples: Examples, earlier: Arrays) -> Iterator[dict[str, np.ndarray]]:
+        """Yield inputs for post-training quantization, one example at a time, with the batch.
+
+        ``earlier`` are the float outputs of the roles before it, named ``<role>/<output>``.
+        """
+        stacked = bundle.with_chained(self.feed(examples), self.chained, earlier)
         for index in range(len(next(iter(stacked.values())))):
             yield {name: value[index : index + 1] for name, value in stacked.items()}
 
@@ -68,13 +79,15 @@ class Export:
 class Architecture:
     """A Keras model to fit, and what of it goes to a device, by role.
 
-    ``predicts`` is the role that a classifying task asks.
+    ``predicts`` is the role that a classifying task asks. ``parts`` names the attributes of ``train`` that
+    hold functional models, where it is none itself: what prunes a model can only take those.
     """
 
     train: Any
     exports: Mapping[str, Export]
     recipe: Recipe = field(default_factory=Recipe)
     predicts: str = "model"
+    parts: tuple[str, ...] = ()
 
 
 Builder = Callable[[Spec], Architecture]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,18 @@ from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Work, load_arrays, save_arrays
 
 SCHEMA = "edgearch/bundle@1"
+# Role → input → the role and output that it comes from; as an agent reads it.
+Chained = Mapping[str, Mapping[str, Sequence[str]]]
 
 
-def write(folder: Path, models: Mapping[str, Path], precision: str, inputs: Arrays, expected: Arrays) -> Path:
+def write(
+    folder: Path,
+    models: Mapping[str, Path],
+    precision: str,
+    inputs: Arrays,
+    expected: Arrays,
+    chained: Chained | None = None,
+) -> Path:
     """Write a bundle into ``folder``; ``inputs`` and ``expected`` are named ``<role>/<tensor>``."""
     folder.mkdir(parents=True, exist_ok=True)
     for role, path in models.items():
@@ -27,7 +36,10 @@ def write(folder: Path, models: Mapping[str, Path], precision: str, inputs: Arra
         save_arrays(folder / "expected.npz", expected)
     manifest = {
         "schema": SCHEMA,
-        "roles": {role: describe(folder / f"{role}.tflite", precision) for role in models},
+        "roles": {
+            role: {**describe(folder / f"{role}.tflite", precision), "chained": (chained or {}).get(role, {})}
+            for role in models
+        },
         "sha256": {
             file.name: digest(file) for file in sorted(folder.iterdir()) if file.name != "manifest.json"
         },

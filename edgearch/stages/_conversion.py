@@ -7,18 +7,22 @@ every family converts, an LSTM stays fused, and no dynamic-shape operator is lef
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgearch import models
+from edgearch.agent import bundle
 from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
 from edgearch.stages import _fitting
-from edgearch.work import Spec, Work, save_arrays
+from edgearch.work import Arrays, Spec, Work, save_arrays
+
+Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,22 @@ def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str,
 
     Returns:
         The role that a classifying task asks, and role → ``activations`` (how often each stands in the
-        TensorFlow graph).
+        TensorFlow graph) and ``chained`` (inputs that come from an earlier role).
     """
     architecture = _build(source)
     examples = _fitting.load_examples(test)
-    facts = {}
+    facts, earlier = {}, dict[str, np.ndarray]()
     for role, export in architecture.exports.items():
         concrete = _concrete(export)
         inputs = {name: np.asarray(value) for name, value in export.feed(examples).items()}
+        expected = _run(concrete, export, bundle.with_chained(inputs, export.chained, earlier))
+        earlier.update(_named(role, expected))
         save_arrays(folder / f"{role}.inputs.npz", inputs)
-        save_arrays(folder / f"{role}.expected.npz", _run(concrete, export, inputs))
+        save_arrays(folder / f"{role}.expected.npz", expected)
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
-        facts[role] = {"activations": _activations(concrete)}
+        chained = {name: list(source) for name, source in export.chained.items()}
+        facts[role] = {"activations": _activations(concrete), "chained": chained}
     return architecture.predicts, facts
 
 
@@ -62,12 +69,17 @@ def quantize(source: Source, calibration: Path, precisions: Sequence[str], folde
     """Write ``<role>.<precision>.tflite`` for each role and precision; return the roles."""
     architecture = _build(source)
     examples = _fitting.load_examples(calibration)
+    asked = {role for export in architecture.exports.values() for role, _ in export.chained.values()}
+    earlier: dict[str, np.ndarray] = {}
     for role, export in architecture.exports.items():
         concrete = _concrete(export)
         for precision in precisions:
             converter = _converter(concrete, architecture)
-            _PRECISIONS[precision](converter, export, examples)
+            _PRECISIONS[precision](converter, partial(export.calibration, examples, earlier))
             (folder / f"{role}.{precision}.tflite").write_bytes(converter.convert())
+        if role in asked:
+            inputs = bundle.with_chained(export.feed(examples), export.chained, earlier)
+            earlier.update(_named(role, _run(concrete, export, inputs)))
     return list(architecture.exports)
 
 
@@ -99,6 +111,10 @@ def _run(concrete: Any, export: Export, inputs: dict[str, np.ndarray]) -> dict[s
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
+def _named(role: str, outputs: Arrays) -> dict[str, np.ndarray]:
+    return {f"{role}/{name}": value for name, value in outputs.items()}
+
+
 def _activations(concrete: Any) -> dict[str, int]:
     kinds = {"Relu": "RELU", "Relu6": "RELU6", "Tanh": "TANH", "Sigmoid": "LOGISTIC", "Maximum": "MAXIMUM"}
     graphs = [concrete.graph.as_graph_def()]
@@ -107,21 +123,17 @@ def _activations(concrete: Any) -> dict[str, int]:
     return dict(Counter(kinds[node] for node in nodes if node in kinds))
 
 
-def _float16(converter: Any, _export: Export, _examples: Any) -> None:
+def _float16(converter: Any, _representative: Calibration) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
 
 
-def _dynamic(converter: Any, _export: Export, _examples: Any) -> None:
+def _dynamic(converter: Any, _representative: Calibration) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
 
-def _int8(converter: Any, export: Export, examples: Any) -> None:
+def _int8(converter: Any, representative: Calibration) -> None:
     """Integers throughout, input and output too, so that no float is left for a device without one."""
-
-    def representative() -> Iterator[dict[str, np.ndarray]]:
-        yield from export.calibration(examples)
-
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

@@ -123,7 +123,9 @@ def _recorded_arena(work: Work, models: dict[str, Path]) -> dict[str, Any]:
         for role in models
         for name, value in load_arrays(work.files[f"{role}.inputs"]).items()
     }
-    folder = _bundle.write(work.folder / "arena", models, work.facts["precision"], inputs, {})
+    folder = _bundle.write(
+        work.folder / "arena", models, work.facts["precision"], inputs, {}, work.facts.get("chained")
+    )
     answer = _device.measure_here(work, folder, (runtime,), seconds=0)
     (found,) = answer["runtimes"]
     if "set_aside" in found:
