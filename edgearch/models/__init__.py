@@ -3,7 +3,7 @@
 A family's file gives ``SUMMARY`` and ``VARIANTS``, a dict from a variant's name to its builder; the first
 is the family's default and answers to the family's plain name too. A builder takes a
 :class:`~edgearch.work.Spec` and returns an :class:`Architecture`. ``PURPOSES`` may give a variant another
-:class:`Purpose` than to classify digits.
+:class:`Purpose` than to classify digits; ``LATENT`` is the size of the family's latent space, if any.
 
 ``EDGEARCH_MODELS`` may name a folder with more families, to try one without touching the package.
 """
@@ -103,12 +103,13 @@ class Purpose:
 
 @dataclass(frozen=True)
 class Variant:
-    """One architecture by name."""
+    """One architecture by name; ``latent`` is the size of its latent space, if it has one."""
 
     name: str
     family: str
     builder: Builder
     purpose: Purpose
+    latent: int | None = None
 
 
 def families() -> dict[str, list[str]]:
@@ -129,7 +130,7 @@ def find(name: str) -> Variant:
     variant = known[family][0] if name == family else name
     module = _family(family)
     purpose = getattr(module, "PURPOSES", {}).get(variant, Purpose())
-    return Variant(variant, family, module.VARIANTS[variant], purpose)
+    return Variant(variant, family, module.VARIANTS[variant], purpose, getattr(module, "LATENT", None))
 
 
 def summary(family: str) -> str:

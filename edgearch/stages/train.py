@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import Field
 
-from edgearch import tasks
+from edgearch import models, tasks
 from edgearch.data import Dataset
 from edgearch.errors import RequestError
 from edgearch.framework import keras, make_repeatable
@@ -21,22 +22,27 @@ NEEDS_TENSORFLOW = True
 
 
 class Settings(Strict):
-    """``None`` takes the variant's own recipe; 0 epochs leaves the weights as they were drawn."""
+    """``None`` takes the variant's own recipe; 0 epochs leaves the weights as they were drawn.
+
+    ``latent`` is the size of the latent space of a family that has one.
+    """
 
     epochs: int | None = Field(default=None, ge=0)
     batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
+    latent: int | None = Field(default=None, ge=1, le=64)
     test_examples: int = Field(default=1000, ge=1)
 
 
 def run(work: Work, settings: Settings) -> Work:
     """Train the variant on the dataset and save weights, test and calibration examples."""
+    _refuse_latent(work, settings)
     make_repeatable(work.request.seed)
     work.progress(None, "loading data")
     dataset = _fitting.load_dataset(work)
-    architecture = _fitting.build(work, dataset.spec)
+    spec = replace(dataset.spec, latent=settings.latent)
+    architecture = _fitting.build(work, spec)
     history = fit(work, settings, architecture, dataset)
-    spec = {"inputs": {name: list(shape) for name, shape in dataset.spec.inputs.items()}}
     return work.plus(
         files={
             "weights": _fitting.save_weights(architecture.train, work.folder),
@@ -46,7 +52,7 @@ def run(work: Work, settings: Settings) -> Work:
             "prepared": save_arrays(work.folder / "prepared.npz", tasks.prepare(work.request.task, dataset)),
             "calibration": _fitting.save_examples(work.folder / "calibration.npz", dataset.calibration),
         },
-        spec={**spec, "classes": dataset.spec.classes},
+        spec=asdict(spec),
         labels=list(dataset.label_names),
         history=history,
         notes=[*work.facts.get("notes", []), *dataset.notes],
@@ -82,6 +88,15 @@ def fit(
     ).history
     _refuse_divergence(work, history)
     return {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _refuse_latent(work: Work, settings: Settings) -> None:
+    if settings.latent is not None and models.find(work.request.variant).latent is None:
+        fitting = [name for name, variants in models.families().items() if models.find(variants[0]).latent]
+        raise RequestError(
+            f"{work.request.variant} has no latent space, so train.latent={settings.latent} says nothing. "
+            f"Leave it out, or choose a family that has one: {', '.join(fitting)}."
+        )
 
 
 def _stopping(recipe: Recipe) -> list[Any]:

@@ -32,7 +32,8 @@ class Score:
     ``per_example``, (examples,), has the metric as its mean; metrics without one give ``resample``, which
     computes the value for an array of example indices. ``details`` are JSON values for reports.
     ``budget`` says what a loss is measured in: the metric's own unit, or a share of the float value, for
-    metrics whose unit says nothing to a user. ``baselines`` are the metric of other, simpler ways.
+    metrics whose unit says nothing to a user. ``baselines`` are what other, simpler ways come to, in the
+    metric and in the ``figures`` among the details: way → name → value.
     """
 
     metric: str
@@ -42,7 +43,7 @@ class Score:
     resample: Callable[[np.ndarray], float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = "absolute"
-    baselines: Mapping[str, float] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Task(Protocol):

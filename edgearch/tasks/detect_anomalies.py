@@ -19,7 +19,7 @@ from edgearch.tasks import Score, _images, _pca
 from edgearch.work import Arrays, Predictor
 
 SUMMARY = "normal or not, trained on normal examples only; metric: AUC of the reconstruction error"
-ROLE, OUTPUT = "model", "reconstruction"
+ROLE, OUTPUT, METRIC = "model", "reconstruction", "auc"
 BASELINE = 8  # principal components, as many as MLPerf Tiny's network has units in its bottleneck
 SHOWN = 5  # of each kind, in a report
 
@@ -41,32 +41,38 @@ def prepare(dataset: Dataset) -> Arrays:
 
 def score(predictor: Predictor, examples: Examples, prepared: Arrays) -> Score:
     """Return the AUC (label 1 is an anomaly), with copies of examples among the details."""
-    from sklearn.metrics import roc_auc_score
-
     copies = predictor(ROLE, examples.inputs)[OUTPUT]
     originals, labels = _input(examples), examples.labels
     error = squared_error(copies, originals)
     linear = _pca.reconstruct(prepared, originals, BASELINE)
 
-    def resample(index: np.ndarray) -> float:
-        return float(roc_auc_score(labels[index], error[index]))
-
     chosen = np.concatenate([np.flatnonzero(labels == label)[:SHOWN] for label in (0, 1)])
+    shown = _images.shown(f"copied: {SHOWN} normal, {SHOWN} not", copies[chosen], originals[chosen])
     return Score(
-        "auc",
-        float(roc_auc_score(labels, error)),
+        METRIC,
+        auc(labels, error),
         True,
-        resample=resample,
-        details={
-            "images": [
-                _images.shown(f"copies: {SHOWN} normal, {SHOWN} not", copies[chosen], originals[chosen])
-            ]
-        },
+        resample=lambda index: auc(labels[index], error[index]),
+        details={"images": [shown]},
         budget="relative",
         baselines={
-            f"PCA with {BASELINE} components": float(roc_auc_score(labels, squared_error(linear, originals)))
+            f"PCA with {BASELINE} components": {METRIC: auc(labels, squared_error(linear, originals))}
         },
     )
+
+
+def auc(labels: np.ndarray, errors: np.ndarray) -> float:
+    """Return the chance that an anomaly (label 1) has a larger error than a normal example; a tie is half.
+
+    By ranks, (D. Bamber, J. Math. Psychology 12, 1975): scikit-learn's value, for a twentieth of its time,
+    which a thousand resamples take note of.
+    """
+    from scipy.stats import rankdata
+
+    anomalies = int(np.sum(labels == 1))
+    normal = len(labels) - anomalies
+    ranks = rankdata(errors)[labels == 1].sum() - anomalies * (anomalies + 1) / 2
+    return float(ranks / (anomalies * normal))
 
 
 def squared_error(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
