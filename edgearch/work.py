@@ -24,10 +24,14 @@ def silent(_fraction: float | None, _text: str) -> None:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a builder needs to know of a dataset: shapes without the batch, and classes."""
+    """What a builder needs to know: shapes of a dataset without the batch, and classes.
+
+    ``latent`` is the size of a latent space, where the user chose another than the family's own.
+    """
 
     inputs: Mapping[str, tuple[int, ...]]
     classes: int
+    latent: int | None = None
 
 
 @dataclass(frozen=True)

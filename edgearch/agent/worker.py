@@ -33,8 +33,9 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     outputs: dict[str, np.ndarray] = {}
     roles: dict[str, Any] = {}
     for role, export in manifest["roles"].items():
+        fed = bundle.with_chained(_of_role(inputs, role), export.get("chained", {}), outputs)
         try:
-            figures, found = _run_role(runtime, request, folder, export, _of_role(inputs, role))
+            figures, found = _run_role(runtime, request, folder, export, fed)
         except (ValueError, RuntimeError) as error:
             if export["instead"] not in manifest["roles"]:
                 raise

@@ -3,7 +3,8 @@
 A family's file gives ``SUMMARY`` and ``VARIANTS``, a dict from a variant's name to its builder; the first
 is the family's default and answers to the family's plain name too. A builder takes a
 :class:`~edgearch.work.Spec` and returns an :class:`Architecture`. ``PURPOSES`` may give a variant another
-:class:`Purpose` than to classify digits, and ``ALIASES`` other names by which a variant is known.
+:class:`Purpose` than to classify digits, ``ALIASES`` other names by which a variant is known; ``LATENT`` is
+the size of the family's latent space, if any.
 
 ``EDGEARCH_MODELS`` may name a folder with more families, to try one without touching the package.
 """
@@ -21,6 +22,7 @@ import numpy as np
 
 import edgearch.models
 from edgearch import registry
+from edgearch.agent import bundle
 from edgearch.data import Examples
 from edgearch.errors import unknown
 from edgearch.framework import tf
@@ -36,6 +38,8 @@ class Recipe:
 
     ``crop`` pads images by an eighth of their size and crops them at random: a shifted digit is the same
     digit (the augmentation of the ResNet paper, arXiv:1512.03385, section 4.2, without its flips).
+    ``monitor`` is what the best epoch has least of; ``None`` for losses that say nothing of quality, as a
+    GAN's: every epoch is trained and the last one kept. ``beta_1`` is the optimizer's first momentum.
     """
 
     epochs: int = 40
@@ -44,6 +48,8 @@ class Recipe:
     weight_decay: float = 2e-2
     patience: int = 15
     crop: bool = False
+    monitor: str | None = "val_loss"
+    beta_1: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,9 @@ class Export:
     (examples, *shape) by output.
 
     ``instead`` names the role that answers where a converter or a runtime refuses this one.
+
+    ``chained`` says which inputs come from an earlier role: input → (role, output). On a device they are
+    what that role answered there; rows that ``feed`` gives for such an input come after those.
     """
 
     function: Callable[..., Mapping[str, Any]]
@@ -68,18 +77,21 @@ class Export:
     state: Mapping[str, str] = field(default_factory=dict)
     whole: Callable[[Examples], Mapping[str, np.ndarray]] | None = None
     instead: str | None = None
+    chained: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def calibration(self, examples: Examples) -> Iterator[dict[str, np.ndarray]]:
+    def calibration(self, examples: Examples, earlier: Arrays) -> Iterator[dict[str, np.ndarray]]:
         """Yield inputs for post-training quantization, one inference at a time, with the batch.
 
-        A step's states are those that real sequences lead to: ranges of zero or random states would
-        quantize it to guesswork (accuracy 0.15 to 0.24 of 0.98).
+        ``earlier`` are the float outputs of the roles before it, named ``<role>/<output>``. A step's states
+        are those that real sequences lead to: ranges of zero or random states would quantize it to guesswork
+        (accuracy 0.15 to 0.24 of 0.98).
         """
-        yield from (dict(inputs) for example in self.driven(examples) for inputs, _outputs in example)
+        driven = self.driven(examples, earlier)
+        yield from (dict(inputs) for example in driven for inputs, _outputs in example)
 
-    def driven(self, examples: Examples) -> Iterator[Iterator[tuple[Arrays, Arrays]]]:
+    def driven(self, examples: Examples, earlier: Arrays) -> Iterator[Iterator[tuple[Arrays, Arrays]]]:
         """Yield for each example the inputs and outputs of every inference that it takes, in order."""
-        concrete, stacked = self.concrete(), dict(self.feed(examples))
+        concrete, stacked = self.concrete(), bundle.with_chained(self.feed(examples), self.chained, earlier)
         if not self.state:  # as a sequence of one step
             stacked = {name: np.asarray(value)[:, None] for name, value in stacked.items()}
         for index in range(len(next(iter(stacked.values())))):
@@ -106,13 +118,15 @@ class Export:
 class Architecture:
     """A Keras model to fit, and what of it goes to a device, by role.
 
-    ``predicts`` is the role that a classifying task asks.
+    ``predicts`` is the role that a classifying task asks. ``parts`` names the attributes of ``train`` that
+    hold functional models, where it is none itself: what prunes a model can only take those.
     """
 
     train: Any
     exports: Mapping[str, Export]
     recipe: Recipe = field(default_factory=Recipe)
     predicts: str = "model"
+    parts: tuple[str, ...] = ()
 
 
 Builder = Callable[[Spec], Architecture]
@@ -128,12 +142,13 @@ class Purpose:
 
 @dataclass(frozen=True)
 class Variant:
-    """One architecture by name."""
+    """One architecture by name; ``latent`` is the size of its latent space, if it has one."""
 
     name: str
     family: str
     builder: Builder
     purpose: Purpose
+    latent: int | None = None
 
 
 def families() -> dict[str, list[str]]:
@@ -153,7 +168,7 @@ def find(name: str) -> Variant:
     variant, family = known[name]
     module = _family(family)
     purpose = getattr(module, "PURPOSES", {}).get(variant, Purpose())
-    return Variant(variant, family, module.VARIANTS[variant], purpose)
+    return Variant(variant, family, module.VARIANTS[variant], purpose, getattr(module, "LATENT", None))
 
 
 def _names(family: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Work, load_arrays, save_arrays
 
 SCHEMA = "edgearch/bundle@1"
+# Role → input → the role and output that it comes from; as an agent reads it.
 
 
 def write(
@@ -76,7 +77,12 @@ def _tensor(name: str, tensor: tflite.Tensor) -> dict[str, Any]:
 def driving(work: Work) -> dict[str, dict[str, Any]]:
     """Return how an agent drives each role: ``once`` an example, or in ``steps`` with its state fed back."""
     return {
-        role: {"driven": "steps" if state else "once", "state": state, "instead": work.facts["instead"][role]}
+        role: {
+            "driven": "steps" if state else "once",
+            "state": state,
+            "instead": work.facts["instead"][role],
+            "chained": work.facts["chained"][role],
+        }
         for role, state in work.facts.get("state", {}).items()
     }
 

@@ -7,8 +7,9 @@ every family converts, an LSTM stays fused, and no dynamic-shape operator is lef
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
 from edgearch.stages import _fitting
 from edgearch.tflite import tying
-from edgearch.work import Spec, Work, load_arrays, save_arrays
+from edgearch.work import Arrays, Spec, Work, load_arrays, save_arrays
+
+Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,26 @@ def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str,
 
     Returns:
         The role that a classifying task asks, and role → ``activations`` (how often each stands in the
-        TensorFlow graph), ``state`` (output → input of the next step) and ``instead`` (a role or nothing).
+        TensorFlow graph), ``state`` (output → input of the next step), ``instead`` (a role or nothing) and
+        ``chained`` (inputs that come from an earlier role).
     """
     architecture = _build(source)
     examples = _fitting.load_examples(test)
-    facts = {}
+    facts, earlier = {}, dict[str, np.ndarray]()
     for role, export in architecture.exports.items():
         concrete = export.concrete()
         inputs = {name: np.asarray(value) for name, value in export.feed(examples).items()}
+        expected = _expected(export, examples, earlier)
+        earlier.update(_named(role, expected))
         save_arrays(folder / f"{role}.inputs.npz", inputs)
-        save_arrays(folder / f"{role}.expected.npz", _expected(export, examples))
+        save_arrays(folder / f"{role}.expected.npz", expected)
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
         facts[role] = {
             "activations": _activations(concrete),
             "state": dict(export.state),
             "instead": export.instead,
+            "chained": {name: list(source) for name, source in export.chained.items()},
         }
     _save_float(source, architecture, examples, folder)
     return architecture.predicts, facts
@@ -78,11 +85,12 @@ def _save_float(source: Source, architecture: Architecture, examples: Examples, 
     unpruned = source.trained == source.weights
     if not unpruned:
         architecture.train.load_weights(str(source.trained))
+    earlier: dict[str, np.ndarray] = {}
     for role, export in architecture.exports.items():
-        path = folder / f"{role}.expected.npz"
-        save_arrays(
-            folder / f"{role}.float.npz", load_arrays(path) if unpruned else _expected(export, examples)
-        )
+        expected = load_arrays(folder / f"{role}.expected.npz")
+        outputs = expected if unpruned else _expected(export, examples, earlier)
+        earlier.update(_named(role, outputs))
+        save_arrays(folder / f"{role}.float.npz", outputs)
 
 
 def quantize(
@@ -95,13 +103,14 @@ def quantize(
     """
     architecture = _build(source)
     examples = _fitting.load_examples(calibration)
-    refused = {}
+    asked = {role for export in architecture.exports.values() for role, _ in export.chained.values()}
+    refused, earlier = {}, dict[str, np.ndarray]()
     for role in roles:
         export = architecture.exports[role]
         concrete = export.concrete()
         for precision in precisions:
             converter = _converter(concrete, architecture)
-            _PRECISIONS[precision](converter, export, examples)
+            _PRECISIONS[precision](converter, partial(export.calibration, examples, earlier))
             try:
                 content = tying.tie(converter.convert(), export.state)
             except Exception as error:  # the converter raises whatever it likes
@@ -110,6 +119,8 @@ def quantize(
                 refused[role, precision] = str(error).strip().splitlines()[0]
             else:
                 (folder / f"{role}.{precision}.tflite").write_bytes(content)
+        if role in asked:
+            earlier.update(_named(role, _expected(export, examples, earlier)))
     return refused
 
 
@@ -126,13 +137,13 @@ def _converter(concrete: Any, architecture: Architecture) -> Any:
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
 
 
-def _expected(export: Export, examples: Examples) -> dict[str, np.ndarray]:
+def _expected(export: Export, examples: Examples, earlier: Arrays) -> dict[str, np.ndarray]:
     """Return what Keras makes of each example, stacked; of each of its steps too, as ``<output>/steps``.
 
     A step's answer is the one that the trained model gives for the whole sequence, where the export knows it.
     """
     rows: dict[str, list[np.ndarray]] = {}
-    for example in export.driven(examples):
+    for example in export.driven(examples, earlier):
         found = [outputs for _inputs, outputs in example]
         for name in found[-1].keys() - export.state.keys():
             rows.setdefault(name, []).append(found[-1][name])
@@ -140,6 +151,10 @@ def _expected(export: Export, examples: Examples) -> dict[str, np.ndarray]:
                 rows.setdefault(f"{name}/steps", []).append(np.stack([one[name] for one in found], axis=1))
     whole = export.whole(examples) if export.whole else {}
     return {**{name: np.concatenate(values) for name, values in rows.items()}, **whole}
+
+
+def _named(role: str, outputs: Arrays) -> dict[str, np.ndarray]:
+    return {f"{role}/{name}": value for name, value in outputs.items()}
 
 
 def _activations(concrete: Any) -> dict[str, int]:
@@ -150,21 +165,17 @@ def _activations(concrete: Any) -> dict[str, int]:
     return dict(Counter(kinds[node] for node in nodes if node in kinds))
 
 
-def _float16(converter: Any, _export: Export, _examples: Any) -> None:
+def _float16(converter: Any, _representative: Calibration) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
 
 
-def _dynamic(converter: Any, _export: Export, _examples: Any) -> None:
+def _dynamic(converter: Any, _representative: Calibration) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
 
-def _int8(converter: Any, export: Export, examples: Any) -> None:
+def _int8(converter: Any, representative: Calibration) -> None:
     """Integers throughout, input and output too, so that no float is left for a device without one."""
-
-    def representative() -> Iterator[dict[str, np.ndarray]]:
-        yield from export.calibration(examples)
-
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

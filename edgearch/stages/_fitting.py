@@ -53,7 +53,9 @@ def build(work: Work, spec: Spec) -> Architecture:
 def spec_of(work: Work) -> Spec:
     """Return the dataset's spec as ``train`` noted it down."""
     noted = work.facts["spec"]
-    return Spec({name: tuple(shape) for name, shape in noted["inputs"].items()}, noted["classes"])
+    return Spec(
+        {name: tuple(shape) for name, shape in noted["inputs"].items()}, noted["classes"], noted["latent"]
+    )
 
 
 def save_weights(model: Any, folder: Path) -> Path:

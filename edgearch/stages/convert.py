@@ -30,6 +30,6 @@ def run(work: Work, _settings: Settings) -> Work:
     }
     by_role = {
         kind: {role: fact[kind] for role, fact in facts.items()}
-        for kind in ("activations", "state", "instead")
+        for kind in ("activations", "state", "instead", "chained")
     }
     return work.plus(files, roles=list(facts), precision="float32", predicts=predicts, **by_role)

@@ -1,42 +1,48 @@
-"""Fit the model, keep the epoch with the lowest validation loss."""
+"""Fit the model, keep the epoch that its recipe says is the best: most have a lowest validation loss."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import Field
 
-from edgearch import tasks
+from edgearch import models, tasks
 from edgearch.data import Dataset
 from edgearch.errors import RequestError
 from edgearch.framework import keras, make_repeatable
-from edgearch.models import Architecture
+from edgearch.models import Architecture, Recipe
 from edgearch.profiles import Strict
 from edgearch.stages import _fitting
-from edgearch.work import Work
+from edgearch.work import Work, save_arrays
 
 DEPENDS = ("variant", "dataset", "task", "data_folder", "seed")
-PACKAGES = ("tensorflow", "tf-keras", "numpy")
+PACKAGES = ("tensorflow", "tf-keras", "numpy", "scikit-learn")
 NEEDS_TENSORFLOW = True
 
 
 class Settings(Strict):
-    """``None`` takes the variant's own recipe; 0 epochs leaves the weights as they were drawn."""
+    """``None`` takes the variant's own recipe; 0 epochs leaves the weights as they were drawn.
+
+    ``latent`` is the size of the latent space of a family that has one.
+    """
 
     epochs: int | None = Field(default=None, ge=0)
     batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
+    latent: int | None = Field(default=None, ge=1, le=64)
     test_examples: int = Field(default=1000, ge=1)
 
 
 def run(work: Work, settings: Settings) -> Work:
     """Train the variant on the dataset and save weights, test and calibration examples."""
+    _refuse_latent(work, settings)
     make_repeatable(work.request.seed)
     work.progress(None, "loading data")
     dataset = _fitting.load_dataset(work)
-    architecture = _fitting.build(work, dataset.spec)
+    spec = replace(dataset.spec, latent=settings.latent)
+    architecture = _fitting.build(work, spec)
     history = fit(work, settings, architecture, dataset)
-    spec = {"inputs": {name: list(shape) for name, shape in dataset.spec.inputs.items()}}
     weights = _fitting.save_weights(architecture.train, work.folder)
     return work.plus(
         files={
@@ -45,9 +51,10 @@ def run(work: Work, settings: Settings) -> Work:
             "test": _fitting.save_examples(
                 work.folder / "test.npz", dataset.test.first(settings.test_examples)
             ),
+            "prepared": save_arrays(work.folder / "prepared.npz", tasks.prepare(work.request.task, dataset)),
             "calibration": _fitting.save_examples(work.folder / "calibration.npz", dataset.calibration),
         },
-        spec={**spec, "classes": dataset.spec.classes},
+        spec=asdict(spec),
         labels=list(dataset.label_names),
         history=history,
         notes=[*work.facts.get("notes", []), *dataset.notes],
@@ -65,21 +72,40 @@ def fit(
     batch_size = settings.batch_size or recipe.batch_size
     steps = epochs * -(-len(dataset.train) // batch_size)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate or recipe.learning_rate, steps)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, beta_1=recipe.beta_1)
     architecture.train.compile(optimizer, **task.compile_options())
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True)
     x, y = task.targets(dataset.train)
     batches = _fitting.batches(x, y, batch_size, work.request.seed, crop=recipe.crop)
     work.progress(0.0, f"{len(dataset.train)} examples, up to {epochs} epochs")
     history = architecture.train.fit(
         batches,
         epochs=epochs,
-        validation_data=task.targets(dataset.validation),
-        callbacks=[stop, keras.callbacks.TerminateOnNaN(), _fitting.progress_callback(work.progress, epochs)],
+        validation_data=task.targets(dataset.validation) if recipe.monitor else None,
+        callbacks=[
+            *_stopping(recipe),
+            keras.callbacks.TerminateOnNaN(),
+            _fitting.progress_callback(work.progress, epochs),
+        ],
         verbose=0,
     ).history
     _refuse_divergence(work, history)
     return {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _refuse_latent(work: Work, settings: Settings) -> None:
+    if settings.latent is not None and models.find(work.request.variant).latent is None:
+        fitting = [name for name, variants in models.families().items() if models.find(variants[0]).latent]
+        raise RequestError(
+            f"{work.request.variant} has no latent space, so train.latent={settings.latent} says nothing. "
+            f"Leave it out, or choose a family that has one: {', '.join(fitting)}."
+        )
+
+
+def _stopping(recipe: Recipe) -> list[Any]:
+    if recipe.monitor is None:
+        return []
+    stop = keras.callbacks.EarlyStopping
+    return [stop(recipe.monitor, patience=recipe.patience, restore_best_weights=True, mode="min")]
 
 
 def _refuse_divergence(work: Work, history: dict[str, list[Any]]) -> None:

@@ -13,7 +13,7 @@ from edgearch.errors import ToolError
 from edgearch.profiles import Strict
 from edgearch.stages import _bundle, _fitting, _host
 from edgearch.tflite import model as tflite
-from edgearch.work import Arrays, Predictor, Work, save_arrays
+from edgearch.work import Arrays, Predictor, Work, load_arrays, save_arrays
 
 DEPENDS = ("variant", "task")
 PACKAGES = ("ai-edge-litert", "numpy", "scipy")
@@ -22,12 +22,18 @@ NEEDS_TENSORFLOW = False
 # Share of an output's range by which float32 TFLite may differ from Keras: sums in another order stay
 # far below it, a lost operator far above.
 GATE = 1e-4
+LOGITS = "logits"
 
 
 class Settings(Strict):
-    """``max_drop``: how much worse, in the metric's own unit, the deployed model may be than float."""
+    """How much worse the deployed model may be than float.
+
+    ``max_drop`` is in the metric's own unit, for a share of right answers; ``max_relative_drop`` is a share
+    of float's value, for metrics in other units. A score says which of the two is its own.
+    """
 
     max_drop: float = Field(default=0.02, ge=0)
+    max_relative_drop: float = Field(default=0.05, ge=0)
 
 
 def run(work: Work, settings: Settings) -> Work:
@@ -49,21 +55,39 @@ def run(work: Work, settings: Settings) -> Work:
         gate=gate,
         score={**score, "where": "stand-in"},
     )
-    drop = -score["delta"] if score["higher_is_better"] else score["delta"]
-    if drop > settings.max_drop:
+    reason = over_budget(score, settings)
+    if reason:
         return validated.failed(
-            f"{precision} loses {drop:.4f} {score['metric']} against float on {score['examples']} test "
-            f"examples (p = {score['p_value']:.2g}); the pipeline allows {settings.max_drop}. "
-            "Try another pipeline: edgearch compare shows them side by side."
+            f"{precision} {reason}. Try another pipeline: edgearch compare shows them side by side."
         )
     return validated
 
 
+def over_budget(score: Mapping[str, Any], settings: Settings) -> str | None:
+    """Say by how much the deployed model is worse than float, if by more than ``settings`` allow."""
+    drop = -score["delta"] if score["higher_is_better"] else score["delta"]
+    relative = score["budget"] == "relative"
+    allowed = settings.max_relative_drop * abs(score["float"]) if relative else settings.max_drop
+    if not drop > allowed:
+        return None
+    name = score["metric"].replace("_", " ")
+    lost = "loses {:.4f} {} against" if score["higher_is_better"] else "has {:.4f} more {} than"
+    shares = f", {drop / abs(score['float']):.1%} of it" if relative and score["float"] else ""
+    limit = f"{settings.max_relative_drop:.1%}" if relative else f"{settings.max_drop}"
+    return (
+        f"{lost.format(drop, name)} float on {score['examples']} test examples{shares} "
+        f"(p = {score['p_value']:.2g}); the pipeline allows {limit}"
+    )
+
+
 def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
     """Score Keras as trained, before any pruning, and ``deployed`` outputs on the test examples, paired."""
-    task, examples = tasks.task(work.request.task), _fitting.load_examples(work.files["test"])
+    examples, prepared = _fitting.load_examples(work.files["test"]), load_arrays(work.files["prepared"])
     trained = _bundle.stacked(work, "float")
-    before, after = (task.score(_recorded(work, found), examples) for found in (trained, deployed))
+    before, after = (
+        tasks.score(work.request.task, _recorded(work, found), examples, prepared)
+        for found in (trained, deployed)
+    )
     details = {
         name: {"labels": work.facts["labels"], "float": before.details[name], "deployed": after.details[name]}
         for name in before.details
@@ -91,16 +115,17 @@ def _recorded(work: Work, outputs: Arrays) -> Predictor:
 def parity(work: Work, deployed: Arrays) -> dict[str, Any]:
     """Compare deployed outputs with Keras's: the largest difference, and how often the argmax agrees.
 
-    Single steps count for the difference only: no answer is asked before the last one.
+    Only logits have an argmax that is an answer, and only those of the last step; without them there is no
+    agreement. Single steps count for the difference.
     """
     expected = {name: value for name, value in _bundle.stacked(work, "expected").items() if name in deployed}
     worst = max(float(np.max(np.abs(deployed[name] - value))) for name, value in expected.items())
-    agreement = min(
+    agreements = [
         float(np.mean(np.argmax(deployed[name], -1) == np.argmax(value, -1)))
         for name, value in expected.items()
-        if not name.endswith("/steps")
-    )
-    return {"against": "keras", "max_abs_error": worst, "agreement": agreement}
+        if name.rpartition("/")[2] == LOGITS
+    ]
+    return {"against": "keras", "max_abs_error": worst, "agreement": min(agreements, default=None)}
 
 
 def _gate(work: Work, inputs: Arrays, expected: Arrays) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def compare(before: Score, after: Score, examples: int) -> dict[str, Any]:
     return {
         "metric": before.metric,
         "higher_is_better": before.higher_is_better,
+        "budget": before.budget,
+        "baselines": {way: dict(found) for way, found in before.baselines.items()},
         "examples": examples,
         "float": before.value,
         "float_ci95": own[0],
