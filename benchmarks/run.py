@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from edgearch.agent import worker
+from edgearch.agent import driving, worker
 from edgearch.runtimes import litert
 
 EDGEARCH = [sys.executable, "-m", "edgearch"]
@@ -60,15 +60,16 @@ def run(arguments: list[str], folder: str) -> None:
 def overhead(model: Path, rounds: int = 9) -> float:
     """Return the agent's median inference over the bare interpreter's, pair by pair, in one process."""
     manifest = json.loads((model.parent / "manifest.json").read_text(encoding="utf-8"))
-    tensor = manifest["roles"]["model"]["inputs"][0]
+    export = manifest["roles"]["model"]
     with np.load(model.parent / "inputs.npz") as arrays:
-        values = worker.to_tensor(arrays["model/image"], tensor)
+        images = arrays["model/image"]
+    values = driving.to_tensor(images, export["inputs"][0])
     session = litert.open_model(str(model), 1)
-    ready = [values.reshape((len(values), *tensor["shape"]))]
+    drive = driving.Drive(session, export, {"image": images})
     ratios = []
     for _ in range(rounds):
         bare = bare_median(model, values)
-        ratios.append(worker.summarize(worker.timed(session, ready, 0.5))["p50"] / bare)
+        ratios.append(worker.summarize(worker.timed(session, drive, 0.5)[0])["p50"] / bare)
     return statistics.median(ratios)
 
 

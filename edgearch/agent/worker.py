@@ -1,4 +1,4 @@
-"""Run one bundle in one runtime, in this process: outputs for every input, then timed runs."""
+"""Run one bundle in one runtime, in this process: outputs for every example, then timed runs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from edgearch import runtimes
 from edgearch.agent import bundle
+from edgearch.agent.driving import Drive
 
 MIN_RUNS, MAX_RUNS, WARM_UP_RUNS = 30, 5000, 5
 # RMS difference from the reference kernels, as a share of the output's range, above which a runtime is
@@ -32,17 +33,26 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     outputs: dict[str, np.ndarray] = {}
     roles: dict[str, Any] = {}
     for role, export in manifest["roles"].items():
-        figures, found = _run_role(runtime, request, folder, export, _of_role(inputs, role))
+        try:
+            figures, found = _run_role(runtime, request, folder, export, _of_role(inputs, role))
+        except (ValueError, RuntimeError) as error:
+            if export["instead"] not in manifest["roles"]:
+                raise
+            figures, found = (
+                {"refused": f"{error}".strip().partition("\n")[0], "instead": export["instead"]},
+                {},
+            )
         roles[role] = figures
         outputs.update({f"{role}/{name}": value for name, value in found.items()})
     np.savez_compressed(request["outputs"], **outputs)  # type: ignore[arg-type]
-    main = next(iter(roles.values()))
+    main = next(figures for figures in roles.values() if "refused" not in figures)
     return {
         "version": importlib.metadata.version(runtime.DISTRIBUTION),
         "threads": request["threads"],
         "kernels": request["kernels"],
         "load_ms": main["load_ms"],
         "latency_ms": main["latency_ms"],
+        **{name: main[name] for name in ("steps", "sequence_latency_ms") if name in main},
         "arena_bytes": main["arena_bytes"],
         "roles": roles,
         "peak_rss_bytes": _peak_rss(),
@@ -50,7 +60,7 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         "parity": {
             role: parity(_of_role(outputs, role), _of_role(expected, role), export["precision"])
             for role, export in manifest["roles"].items()
-            if _of_role(expected, role)
+            if _of_role(expected, role) and "refused" not in roles[role]
         },
     }
 
@@ -66,92 +76,63 @@ def parity(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], precis
     return {"rms_error": worst, "ok": worst <= TOLERANCE[precision]}
 
 
-def to_tensor(value: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return ``value`` in a tensor's dtype, quantized with its scale and zero point where it has one."""
-    dtype = np.dtype(tensor["dtype"])
-    if tensor["scale"] and np.issubdtype(dtype, np.integer) and np.issubdtype(value.dtype, np.floating):
-        limits = np.iinfo(dtype)
-        value = np.clip(np.round(value / tensor["scale"]) + tensor["zero_point"], limits.min, limits.max)
-    return np.ascontiguousarray(value, dtype=dtype)
-
-
-def from_tensor(value: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return a tensor's values as real numbers (float32); integers without a scale stay as they are."""
-    if tensor["scale"] and np.issubdtype(value.dtype, np.integer):
-        real = (value.astype(np.float32) - tensor["zero_point"]) * tensor["scale"]
-        return np.asarray(real, dtype=np.float32)
-    return value
-
-
 def _run_role(
     runtime: Any, request: dict[str, Any], folder: Path, export: dict[str, Any], inputs: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     start = time.perf_counter_ns()
     session = runtime.open_model(str(folder / export["file"]), request["threads"], request["kernels"])
     load_ms = (time.perf_counter_ns() - start) / 1e6
-    ready = [_ready(inputs[tensor["name"]], tensor) for tensor in export["inputs"]]
-    first_ms = _first(session, ready)
-    found = _outputs(session, ready, export["outputs"])
-    samples = timed(session, ready, request["seconds"])
+    drive = Drive(session, export, inputs)
+    first_ms = _first(session, drive)
+    found = drive.outputs()
+    single, whole = timed(session, drive, request["seconds"])
     figures = {
         "load_ms": load_ms,
-        "latency_ms": {"first": first_ms, **summarize(samples)},
+        "latency_ms": {"first": first_ms, **summarize(single)},
         "arena_bytes": session.arena_bytes(),
     }
+    if drive.in_steps:
+        figures["steps"] = drive.steps
+        figures["sequence_latency_ms"] = summarize(whole)
     return figures, found
 
 
-def _ready(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return the examples of one input in its dtype, (examples, *the tensor's whole shape)."""
-    return to_tensor(values, tensor).reshape((len(values), *tensor["shape"]))
-
-
-def _set(session: runtimes.Session, ready: list[np.ndarray], example: int) -> None:
-    session.reset()  # an LSTM must not remember the example before
-    for position, values in enumerate(ready):
-        session.set_input(position, values[example])
-
-
-def _first(session: runtimes.Session, ready: list[np.ndarray]) -> float:
-    _set(session, ready, 0)
+def _first(session: runtimes.Session, drive: Drive) -> float:
+    drive.begin(0)
     start = time.perf_counter_ns()
     session.invoke()
     return (time.perf_counter_ns() - start) / 1e6
 
 
-def _outputs(
-    session: runtimes.Session, ready: list[np.ndarray], tensors: list[dict[str, Any]]
-) -> dict[str, np.ndarray]:
-    """Run every example once and return the outputs as real numbers, (examples, *shape)."""
-    found: dict[str, list[np.ndarray]] = {tensor["name"]: [] for tensor in tensors}
-    for example in range(len(ready[0])):
-        _set(session, ready, example)
-        session.invoke()
-        for position, tensor in enumerate(tensors):
-            value = from_tensor(session.output(position), tensor)
-            found[tensor["name"]].append(value if value.shape[:1] == (1,) else value[None])
-    return {name: np.concatenate(values) for name, values in found.items()}
+def timed(session: runtimes.Session, drive: Drive, seconds: float) -> tuple[list[float], list[float]]:
+    """Return the milliseconds of single inferences, and of whole examples with the feeding between steps.
 
-
-def timed(session: runtimes.Session, ready: list[np.ndarray], seconds: float) -> list[float]:
-    """Return the milliseconds of single inferences: at least MIN_RUNS, for about ``seconds``."""
-    examples = len(ready[0])
+    At least MIN_RUNS of either, for about ``seconds``, and no more than MAX_RUNS inferences without need.
+    """
     clock, invoke = time.perf_counter_ns, session.invoke
-    samples: list[float] = []
+    single: list[float] = []
+    whole: list[float] = []
     gc.disable()
     try:
         for run in range(WARM_UP_RUNS):
-            _set(session, ready, run % examples)
+            drive.begin(run % drive.examples)
             invoke()
         end = clock() + int(seconds * 1e9)
-        while len(samples) < MIN_RUNS or (clock() < end and len(samples) < MAX_RUNS):
-            _set(session, ready, len(samples) % examples)
-            start = clock()
+        while len(whole) < MIN_RUNS or (clock() < end and len(single) < MAX_RUNS):
+            example = len(whole) % drive.examples
+            drive.begin(example)
+            began = start = clock()
             invoke()
-            samples.append((clock() - start) / 1e6)
+            single.append((clock() - start) / 1e6)
+            for step in range(1, drive.steps):
+                drive.go_on(example, step)
+                start = clock()
+                invoke()
+                single.append((clock() - start) / 1e6)
+            whole.append((clock() - began) / 1e6)
     finally:
         gc.enable()
-    return samples
+    return single, whole
 
 
 def summarize(samples: list[float]) -> dict[str, Any]:

@@ -17,8 +17,18 @@ from edgearch.work import Arrays, Work, load_arrays, save_arrays
 SCHEMA = "edgearch/bundle@1"
 
 
-def write(folder: Path, models: Mapping[str, Path], precision: str, inputs: Arrays, expected: Arrays) -> Path:
-    """Write a bundle into ``folder``; ``inputs`` and ``expected`` are named ``<role>/<tensor>``."""
+def write(
+    folder: Path,
+    models: Mapping[str, Path],
+    precision: str,
+    inputs: Arrays,
+    expected: Arrays,
+    driving: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write a bundle into ``folder``; ``inputs`` and ``expected`` are named ``<role>/<tensor>``.
+
+    ``driving`` is what :func:`driving` returns; without it every role runs once an example.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for role, path in models.items():
         shutil.copyfile(path, folder / f"{role}.tflite")
@@ -27,7 +37,10 @@ def write(folder: Path, models: Mapping[str, Path], precision: str, inputs: Arra
         save_arrays(folder / "expected.npz", expected)
     manifest = {
         "schema": SCHEMA,
-        "roles": {role: describe(folder / f"{role}.tflite", precision) for role in models},
+        "roles": {
+            role: {**describe(folder / f"{role}.tflite", precision), **(driving or {}).get(role, {})}
+            for role in models
+        },
         "sha256": {
             file.name: digest(file) for file in sorted(folder.iterdir()) if file.name != "manifest.json"
         },
@@ -37,11 +50,13 @@ def write(folder: Path, models: Mapping[str, Path], precision: str, inputs: Arra
 
 
 def describe(path: Path, precision: str) -> dict[str, Any]:
-    """Return how an agent drives the model: once an example, and its tensors in the file's order."""
+    """Return what an agent must know of the model: its tensors in the file's order, each with its scale."""
     model = tflite.read(path)
     return {
         "file": path.name,
         "driven": "once",
+        "state": {},
+        "instead": None,
         "precision": precision,
         "inputs": [_tensor(*pair) for pair in zip(model.input_names, model.inputs(), strict=True)],
         "outputs": [_tensor(*pair) for pair in zip(model.output_names, model.outputs(), strict=True)],
@@ -56,6 +71,23 @@ def _tensor(name: str, tensor: tflite.Tensor) -> dict[str, Any]:
         "scale": tensor.scale,
         "zero_point": tensor.zero_point,
     }
+
+
+def driving(work: Work) -> dict[str, dict[str, Any]]:
+    """Return how an agent drives each role: ``once`` an example, or in ``steps`` with its state fed back."""
+    return {
+        role: {"driven": "steps" if state else "once", "state": state, "instead": work.facts["instead"][role]}
+        for role, state in work.facts.get("state", {}).items()
+    }
+
+
+def without(work: Work, role: str, reason: str) -> Work:
+    """Leave ``role`` out, as ``reason`` says, for the role that answers in its place; the report notes it."""
+    instead = work.facts["instead"][role]
+    roles = [one for one in work.facts["roles"] if one != role]
+    note = f"{role} is left out: {reason.rstrip('.')}. {instead} answers in its place."
+    predicts = instead if work.facts["predicts"] == role else work.facts["predicts"]
+    return work.plus(roles=roles, predicts=predicts, notes=[*work.facts.get("notes", []), note])
 
 
 def digest(path: Path) -> str:

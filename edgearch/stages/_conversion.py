@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgearch import models
+from edgearch.data import Examples
 from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
 from edgearch.stages import _fitting
@@ -50,45 +51,64 @@ def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str,
 
     Returns:
         The role that a classifying task asks, and role → ``activations`` (how often each stands in the
-        TensorFlow graph).
+        TensorFlow graph), ``state`` (output → input of the next step) and ``instead`` (a role or nothing).
     """
     architecture = _build(source)
     examples = _fitting.load_examples(test)
     facts = {}
     for role, export in architecture.exports.items():
-        concrete = _concrete(export)
+        concrete = export.concrete()
         inputs = {name: np.asarray(value) for name, value in export.feed(examples).items()}
         save_arrays(folder / f"{role}.inputs.npz", inputs)
-        save_arrays(folder / f"{role}.expected.npz", _run(concrete, export, inputs))
+        save_arrays(folder / f"{role}.expected.npz", _expected(export, examples))
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
-        facts[role] = {"activations": _activations(concrete)}
-    _save_float(source, architecture, folder)
+        facts[role] = {
+            "activations": _activations(concrete),
+            "state": dict(export.state),
+            "instead": export.instead,
+        }
+    _save_float(source, architecture, examples, folder)
     return architecture.predicts, facts
 
 
-def _save_float(source: Source, architecture: Architecture, folder: Path) -> None:
+def _save_float(source: Source, architecture: Architecture, examples: Examples, folder: Path) -> None:
     """Write ``<role>.float.npz``: what Keras makes of the test inputs with the weights as trained."""
     unpruned = source.trained == source.weights
     if not unpruned:
         architecture.train.load_weights(str(source.trained))
     for role, export in architecture.exports.items():
-        inputs, expected = (load_arrays(folder / f"{role}.{kind}.npz") for kind in ("inputs", "expected"))
-        outputs = expected if unpruned else _run(_concrete(export), export, inputs)
+        expected = folder / f"{role}.expected.npz"
+        outputs = load_arrays(expected) if unpruned else _expected(export, examples)
         save_arrays(folder / f"{role}.float.npz", outputs)
 
 
-def quantize(source: Source, calibration: Path, precisions: Sequence[str], folder: Path) -> list[str]:
-    """Write ``<role>.<precision>.tflite`` for each role and precision; return the roles."""
+def quantize(
+    source: Source, calibration: Path, roles: Sequence[str], precisions: Sequence[str], folder: Path
+) -> dict[tuple[str, str], str]:
+    """Write ``<role>.<precision>.tflite`` for each role and precision.
+
+    Returns:
+        (role, precision) → the converter's reason to refuse it, of roles that another can stand in for.
+    """
     architecture = _build(source)
     examples = _fitting.load_examples(calibration)
-    for role, export in architecture.exports.items():
-        concrete = _concrete(export)
+    refused = {}
+    for role in roles:
+        export = architecture.exports[role]
+        concrete = export.concrete()
         for precision in precisions:
             converter = _converter(concrete, architecture)
             _PRECISIONS[precision](converter, export, examples)
-            (folder / f"{role}.{precision}.tflite").write_bytes(converter.convert())
-    return list(architecture.exports)
+            try:
+                content = converter.convert()
+            except Exception as error:  # the converter raises whatever it likes
+                if export.instead not in roles:
+                    raise
+                refused[role, precision] = str(error).strip().splitlines()[0]
+            else:
+                (folder / f"{role}.{precision}.tflite").write_bytes(content)
+    return refused
 
 
 def _build(source: Source) -> Architecture:
@@ -98,25 +118,26 @@ def _build(source: Source) -> Architecture:
     return architecture
 
 
-def _concrete(export: Export) -> Any:
-    specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in export.inputs.items()}
-    return tf.function(export.function).get_concrete_function(**specs)
-
-
 def _converter(concrete: Any, architecture: Architecture) -> Any:
     holder = tf.Module()  # a model as the converter's trackable may break its next trace
     holder.variables_ = list(architecture.train.variables)
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
 
 
-def _run(concrete: Any, export: Export, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return what the TensorFlow function makes of each example, stacked."""
-    found: dict[str, list[np.ndarray]] = {}
-    for index in range(len(next(iter(inputs.values())))):
-        one = {name: tf.constant(inputs[name][index].reshape(shape)) for name, shape in export.inputs.items()}
-        for name, value in concrete(**one).items():
-            found.setdefault(name, []).append(value.numpy())
-    return {name: np.concatenate(values) for name, values in found.items()}
+def _expected(export: Export, examples: Examples) -> dict[str, np.ndarray]:
+    """Return what Keras makes of each example, stacked; of each of its steps too, as ``<output>/steps``.
+
+    A step's answer is the one that the trained model gives for the whole sequence, where the export knows it.
+    """
+    rows: dict[str, list[np.ndarray]] = {}
+    for example in export.driven(examples):
+        found = [outputs for _inputs, outputs in example]
+        for name in found[-1].keys() - export.state.keys():
+            rows.setdefault(name, []).append(found[-1][name])
+            if export.state:
+                rows.setdefault(f"{name}/steps", []).append(np.stack([one[name] for one in found], axis=1))
+    whole = export.whole(examples) if export.whole else {}
+    return {**{name: np.concatenate(values) for name, values in rows.items()}, **whole}
 
 
 def _activations(concrete: Any) -> dict[str, int]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgearch import data, models
 from edgearch.data import Dataset, Examples
+from edgearch.errors import RequestError
 from edgearch.framework import keras, tf
 from edgearch.models import Architecture
 from edgearch.work import Progress, Spec, Work, load_arrays, save_arrays
@@ -15,8 +18,31 @@ LABELS = "labels"
 
 
 def load_dataset(work: Work) -> Dataset:
-    """Read the dataset of the request."""
-    return data.source(work.request.dataset).load(work.request.data_folder)
+    """Read the dataset of the request.
+
+    Raises:
+        RequestError: a value is not finite, or not all splits have the same shape.
+    """
+    dataset = data.source(work.request.dataset).load(work.request.data_folder)
+    for split in ("train", "validation", "calibration", "test"):
+        _check(f"Dataset {work.request.dataset!r}, {split} split", getattr(dataset, split), dataset.spec)
+    return dataset
+
+
+def _check(where: str, examples: Examples, spec: Spec) -> None:
+    for name, shape in spec.inputs.items():
+        value = examples.inputs[name]
+        if tuple(value.shape[1:]) != shape:
+            raise RequestError(
+                f"{where}: input {name!r}: the model's exports have the fixed shape {shape}, found "
+                f"{tuple(value.shape[1:])}. Cut what is longer, and pad what is shorter."
+            )
+        wrong = np.flatnonzero(~np.isfinite(value.reshape(len(value), -1)).all(axis=1))
+        if len(wrong):
+            raise RequestError(
+                f"{where}: input {name!r}: expected finite numbers, found NaN or infinity in "
+                f"{len(wrong)} of {len(value)} examples, the first at {wrong[0]}. Repair or leave them out."
+            )
 
 
 def build(work: Work, spec: Spec) -> Architecture:

@@ -29,6 +29,7 @@ class Settings(Strict):
 def run(work: Work, _settings: Settings) -> Work:
     """Describe the artifacts, and say whether and why not they fit."""
     device, precision = work.request.device, work.facts["precision"]
+    work = without_unsupported(work)
     models = _bundle.models_of(work, precision)
     artifacts = [artifact(role, path, precision) for role, path in models.items()]
     fit = fitting(work, models, artifacts)
@@ -41,6 +42,20 @@ def run(work: Work, _settings: Settings) -> Work:
     for reason in complaints(device, fit):
         checked = checked.failed(reason)
     return checked
+
+
+def without_unsupported(work: Work) -> Work:
+    """Leave out each role with operators that the device lacks, where another stands in for it."""
+    device, precision = work.request.device, work.facts["precision"]
+    lacking = {
+        role: [one["op"] for one in unsupported_ops(device, tflite.read(path).ops())]
+        for role, path in _bundle.models_of(work, precision).items()
+    }
+    for role, ops in lacking.items():
+        instead = work.facts.get("instead", {}).get(role)
+        if ops and instead in lacking and not lacking[instead]:
+            work = _bundle.without(work, role, f"{device.name} has no {' and no '.join(ops)}")
+    return work
 
 
 def artifact(role: str, path: Path, precision: str) -> dict[str, Any]:
@@ -123,7 +138,8 @@ def _recorded_arena(work: Work, models: dict[str, Path]) -> dict[str, Any]:
         for role in models
         for name, value in load_arrays(work.files[f"{role}.inputs"]).items()
     }
-    folder = _bundle.write(work.folder / "arena", models, work.facts["precision"], inputs, {})
+    driving = _bundle.driving(work)
+    folder = _bundle.write(work.folder / "arena", models, work.facts["precision"], inputs, {}, driving)
     answer = _device.measure_here(work, folder, (runtime,), seconds=0)
     (found,) = answer["runtimes"]
     if "set_aside" in found:

@@ -28,7 +28,8 @@ def run(work: Work, _settings: Settings) -> Work:
     files = {
         f"{role}.{kind}": work.folder / f"{role}.{name}" for role in facts for kind, name in kinds.items()
     }
-    activations = {role: fact["activations"] for role, fact in facts.items()}
-    return work.plus(
-        files, roles=list(facts), precision="float32", activations=activations, predicts=predicts
-    )
+    by_role = {
+        kind: {role: fact[kind] for role, fact in facts.items()}
+        for kind in ("activations", "state", "instead")
+    }
+    return work.plus(files, roles=list(facts), precision="float32", predicts=predicts, **by_role)

@@ -23,7 +23,9 @@ def run(work: Work, _settings: Settings) -> Work:
     precision = work.facts["precision"]
     inputs, expected = (load_arrays(work.files[name]) for name in ("stacked_inputs", "parity"))
     folder = work.folder / "bundle"
-    _bundle.write(folder, _bundle.models_of(work, precision), precision, inputs, expected)
+    _bundle.write(
+        folder, _bundle.models_of(work, precision), precision, inputs, expected, _bundle.driving(work)
+    )
     archive = pack(folder, work.folder / "bundle.zip")
     files = {f"bundle/{file.name}": file for file in sorted(folder.iterdir())}
     return work.plus({**files, "archive": archive})

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgearch.profiles import Strict
-from edgearch.stages import _conversion, convert
+from edgearch.stages import _bundle, _conversion, convert
 from edgearch.work import Work
 
 DEPENDS = ("variant", "seed")
@@ -33,6 +33,12 @@ def run(work: Work, settings: Settings) -> Work:
     wanted = sorted({settings.precision, *settings.compare_sizes}, key=LADDER.index)
     work.progress(None, f"quantizing to {', '.join(wanted)}")
     source = _conversion.source_of(work)
-    roles = _conversion.quantize(source, work.files["calibration"], wanted, work.folder)
-    files = {f"{role}.{kind}": work.folder / f"{role}.{kind}.tflite" for role in roles for kind in wanted}
-    return work.plus(files, precision=settings.precision)
+    roles = work.facts["roles"]
+    refused = _conversion.quantize(source, work.files["calibration"], roles, wanted, work.folder)
+    made = [(role, kind) for role in roles for kind in wanted if (role, kind) not in refused]
+    files = {f"{role}.{kind}": work.folder / f"{role}.{kind}.tflite" for role, kind in made}
+    quantized = work.plus(files, precision=settings.precision)
+    for (role, kind), reason in refused.items():
+        if kind == settings.precision:
+            quantized = _bundle.without(quantized, role, f"the converter refused {kind}: {reason}")
+    return quantized

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def run(work: Work, settings: Settings) -> Work:
     gate = _gate(work, inputs, expected)
     precision = work.facts["precision"]
     folder = work.folder / precision
-    _bundle.write(folder, _bundle.models_of(work, precision), precision, inputs, {})
+    _bundle.write(folder, _bundle.models_of(work, precision), precision, inputs, {}, _bundle.driving(work))
     work.progress(None, f"scoring {precision}")
     reference = _host.outputs(folder, "reference")
     optimized = _host.outputs(folder, "optimized")
@@ -63,44 +63,55 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
     """Score Keras as trained, before any pruning, and ``deployed`` outputs on the test examples, paired."""
     task, examples = tasks.task(work.request.task), _fitting.load_examples(work.files["test"])
     trained = _bundle.stacked(work, "float")
-    before, after = (
-        task.score(_recorded(found, work.facts["roles"], work.facts["predicts"]), examples)
-        for found in (trained, deployed)
-    )
+    before, after = (task.score(_recorded(work, found), examples) for found in (trained, deployed))
     details = {
         name: {"labels": work.facts["labels"], "float": before.details[name], "deployed": after.details[name]}
         for name in before.details
+        if name in after.details
     }
     return {**tasks.compare(before, after, len(examples)), "details": details}
 
 
-def _recorded(outputs: Arrays, roles: Sequence[str], predicts: str) -> Predictor:
+def _recorded(work: Work, outputs: Arrays) -> Predictor:
     """Return a predictor that answers with what was recorded for these very inputs.
 
-    A task that classifies asks the role ``model``; ``predicts`` says which of the exports that is.
+    A task that classifies asks the role ``model``; ``predicts`` says which of the exports that is. What
+    only the role that may stand in for it tells (the answers of single steps) is added.
     """
-    return lambda role, _inputs: _bundle.of_role(outputs, role if role in roles else predicts)
+    roles, predicts, instead = (work.facts[name] for name in ("roles", "predicts", "instead"))
+
+    def predictor(role: str, _inputs: Arrays) -> Arrays:
+        asked = role if role in roles else predicts
+        beside = _bundle.of_role(outputs, instead[asked]) if instead[asked] else {}
+        return {**beside, **_bundle.of_role(outputs, asked)}
+
+    return predictor
 
 
 def parity(work: Work, deployed: Arrays) -> dict[str, Any]:
-    """Compare deployed outputs with Keras's: the largest difference, and how often the argmax agrees."""
-    expected = _bundle.stacked(work, "expected")
+    """Compare deployed outputs with Keras's: the largest difference, and how often the argmax agrees.
+
+    Single steps count for the difference only: no answer is asked before the last one.
+    """
+    expected = {name: value for name, value in _bundle.stacked(work, "expected").items() if name in deployed}
     worst = max(float(np.max(np.abs(deployed[name] - value))) for name, value in expected.items())
     agreement = min(
         float(np.mean(np.argmax(deployed[name], -1) == np.argmax(value, -1)))
         for name, value in expected.items()
+        if not name.endswith("/steps")
     )
     return {"against": "keras", "max_abs_error": worst, "agreement": agreement}
 
 
 def _gate(work: Work, inputs: Arrays, expected: Arrays) -> dict[str, Any]:
     folder = work.folder / "float32"
-    _bundle.write(folder, _bundle.models_of(work, "float32"), "float32", inputs, {})
+    _bundle.write(folder, _bundle.models_of(work, "float32"), "float32", inputs, {}, _bundle.driving(work))
     gate: dict[str, Any] = {"tolerance": GATE, "kernels": {}}
     for kernels in ("optimized", "reference"):
         work.progress(None, f"float32 gate, {kernels} kernels")
         found = _host.outputs(folder, kernels)
-        errors = {name: _error(found[name], value) for name, value in expected.items()}
+        # A role is missing only where the interpreter refused it and another answers in its place.
+        errors = {name: _error(found[name], value) for name, value in expected.items() if name in found}
         gate["kernels"][kernels] = errors
         wrong = {name: error for name, error in errors.items() if not error["share_of_range"] <= GATE}
         if wrong:

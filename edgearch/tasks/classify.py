@@ -12,7 +12,7 @@ from edgearch.tasks import Score
 from edgearch.work import Predictor
 
 SUMMARY = "one of several classes an example; metric: accuracy"
-ROLE, OUTPUT = "model", "logits"
+ROLE, OUTPUT, STEPS = "model", "logits", "logits/steps"
 
 
 def compile_options() -> dict[str, Any]:
@@ -29,10 +29,19 @@ def targets(examples: Examples) -> tuple[Any, Any]:
 
 
 def score(predictor: Predictor, examples: Examples) -> Score:
-    """Return the accuracy, with the confusion matrix (true class by row) among the details."""
-    logits = predictor(ROLE, examples.inputs)[OUTPUT]
+    """Return the accuracy, with the confusion matrix (true class by row) among the details.
+
+    A predictor that also tells the logits after every step, (examples, steps, classes), gets the accuracy
+    after each: how much of a sequence it takes.
+    """
+    found = predictor(ROLE, examples.inputs)
+    logits = found[OUTPUT]
     predicted = np.argmax(logits, axis=-1)
     correct = (predicted == examples.labels).astype(np.float64)
     confusion = np.zeros((logits.shape[-1],) * 2, dtype=int)
     np.add.at(confusion, (examples.labels, predicted), 1)
-    return Score("accuracy", float(correct.mean()), True, correct, details={"confusion": confusion.tolist()})
+    details: dict[str, Any] = {"confusion": confusion.tolist()}
+    if STEPS in found:
+        right = np.argmax(found[STEPS], axis=-1) == examples.labels[:, None]
+        details["accuracy_by_length"] = right.mean(axis=0).tolist()
+    return Score("accuracy", float(correct.mean()), True, correct, details=details)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgearch.agent import bundle, environment, measuring, worker
+from edgearch.agent import bundle, driving, environment, measuring, worker
 from edgearch.agent.failure import AgentError
 from edgearch.stages import _bundle, package
 from edgearch.transports import _agent
@@ -136,9 +136,9 @@ def test_parity_allows_rounding_and_nothing_else(found: list[float], ok: bool) -
 
 def test_values_are_quantized_with_scale_and_zero_point_and_back() -> None:
     tensor = {"dtype": "int8", "scale": 0.5, "zero_point": -1}
-    quantized = worker.to_tensor(np.array([0.0, 0.5, -1.0, 1000.0], np.float32), tensor)
+    quantized = driving.to_tensor(np.array([0.0, 0.5, -1.0, 1000.0], np.float32), tensor)
     assert quantized.tolist() == [-1, 0, -3, 127]
-    assert worker.from_tensor(quantized[:3], tensor).tolist() == [0.0, 0.5, -1.0]
+    assert driving.from_tensor(quantized[:3], tensor).tolist() == [0.0, 0.5, -1.0]
 
 
 def bootstrap(request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
