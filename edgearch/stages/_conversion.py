@@ -19,6 +19,7 @@ from edgearch.data import Examples
 from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
 from edgearch.stages import _fitting
+from edgearch.tflite import tying
 from edgearch.work import Spec, Work, load_arrays, save_arrays
 
 
@@ -101,7 +102,7 @@ def quantize(
             converter = _converter(concrete, architecture)
             _PRECISIONS[precision](converter, export, examples)
             try:
-                content = converter.convert()
+                content = tying.tie(converter.convert(), export.state)
             except Exception as error:  # the converter raises whatever it likes
                 if export.instead not in roles:
                     raise
