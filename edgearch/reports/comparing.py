@@ -47,6 +47,7 @@ def _obtained(rows: list[Document]) -> str:
     said = [f"{name}: {found}" for name, figures in _FIGURES if (found := reading.wheres(rows, figures))]
     examples = {number(part(one, "score"), "examples") for one in rows} - {None}
     said += [f"{fmt.count(examples.pop())} test examples"] if len(examples) == 1 else []
+    said += ["p50 and p99 of one step"] if any(reading.steps(reading.chosen(one)) for one in rows) else []
     return " · ".join(said)
 
 

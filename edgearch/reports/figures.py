@@ -120,6 +120,8 @@ def _runtime(document: Document, runtime: Document) -> Iterator[Row]:
         return
     for label, found in reading.timings(runtime):
         yield Row(_latency(document, runtime, found, label), mark="chosen" if runtime.get("chosen") else "")
+    for label, reason in reading.refused(runtime):
+        yield Row((label,), span=reason)
 
 
 def _latency(document: Document, runtime: Document, figures: Document, name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from edgearch.reports import comparing, figures, plots, provenance, reading, verdict
+from edgearch.reports import comparing, figures, lengths, plots, provenance, reading, verdict
 from edgearch.reports import format as fmt
 from edgearch.reports.facts import Facts
 from edgearch.reports.reading import Document, interval, number, part, text, texts
@@ -62,6 +62,7 @@ def deployment(document: Document) -> str:
         sections=[
             _section("", figures.unsupported(document)),
             _section("", figures.score(document), plots=_confusion(document)),
+            _section("Accuracy against sequence length", plots=_lengths(document)),
             _section("", figures.latency(document), plots=_latency(document)),
             _section("", figures.sizes(document), plots=_sizes(plots.sizes(document))),
             _section("", figures.memory(document), half=True),
@@ -147,6 +148,10 @@ def _confusion(document: Document) -> list[Plot]:
     )
 
 
+def _lengths(document: Document) -> list[Plot]:
+    return _plot(plots.lengths(document), lengths.CAPTION)
+
+
 def _latency(document: Document) -> list[Plot]:
     return _plot(
         plots.latency(document),
@@ -190,8 +195,15 @@ def _latency_card(document: Document) -> Card | None:
     p50, p99 = number(found, "p50"), number(found, "p99")
     if p50 is None:
         return None
-    beside = (text(runtime, "name"), f"p99 {fmt.duration(p99)}" if p99 is not None else "")
-    return Card("latency, p50", fmt.duration(p50), beside, reading.where(document, runtime))
+    whole = number(part(runtime, "sequence_latency_ms"), "p50")
+    steps = f"{reading.steps(runtime)} steps {fmt.duration(whole)}" if whole is not None else ""
+    beside = (text(runtime, "name"), f"p99 {fmt.duration(p99)}" if p99 is not None else "", steps)
+    return Card(
+        "latency of a step, p50" if steps else "latency, p50",
+        fmt.duration(p50),
+        beside,
+        reading.where(document, runtime),
+    )
 
 
 def _size_card(document: Document) -> Card | None:

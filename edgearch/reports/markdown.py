@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from edgearch.reports import comparing, figures, provenance, reading, verdict
+from edgearch.reports import comparing, figures, lengths, provenance, reading, verdict
 from edgearch.reports import format as fmt
 from edgearch.reports.facts import Facts, Row
 from edgearch.reports.reading import Document, texts
@@ -23,6 +23,7 @@ def deployment(document: Document) -> str:
         *_beginning(verdict.title(document), verdict.deployment(document), document),
         *_tables(
             figures.score(document),
+            lengths.table(document),
             figures.sizes(document),
             figures.latency(document),
             figures.memory(document),

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from edgearch.reports import format as fmt
+from edgearch.reports import lengths as by_length
 from edgearch.reports import reading
 from edgearch.reports.reading import Document, interval, number, numbers, part, parts, text, texts
 from edgearch.reports.svg import FAINT, INK, RULE, SOFT, inline
@@ -218,6 +219,35 @@ def _heat(axes: Axes, matrix: np.ndarray, changed: np.ndarray | None, labels: Se
                 fontsize=7.5,
                 color="white" if dark else INK,
             )
+
+
+# Sequence length
+
+
+def lengths(document: Document) -> str:
+    """Draw the metric after each step of the test sequences, in float and as deployed."""
+    found = by_length.lines(document)
+    if not found:
+        return ""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for name, values in found.items():
+            style = ("-", SOFT, 4.0, 0.4) if name == "float" else ("o-", BLUE, 1.6, 1.0)
+            marks, colour, width, alpha = style
+            axes.plot(
+                range(1, len(values) + 1), values, marks, color=colour, linewidth=width, alpha=alpha,
+                markersize=3.5, label=name,
+            )  # fmt: skip
+        axes.set_xlabel("steps read")
+        axes.set_ylabel(text(part(document, "score"), "metric"))
+        axes.set_ylim(0, 1.03)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        axes.legend(frameon=False, loc="lower right")
+        axes.set_title(f"after each step, {reading.where(document, part(document, 'score'))}")
+
+    return inline("lengths", "Accuracy against sequence length, float and deployed", (WIDTH, 2.9), draw)
 
 
 # Sizes

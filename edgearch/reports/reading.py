@@ -95,10 +95,41 @@ def is_set_aside(runtime: Document) -> bool:
 
 
 def timings(runtime: Document) -> list[tuple[str, Document]]:
-    """Return what a runtime timed, each with a name: the model, or each of its roles if it has several."""
+    """Return what a runtime timed, each with a name: the model, or each of its roles if it has several.
+
+    A role that is driven in steps is two things: one step, and all of a sequence's.
+    """
     named, roles = text(runtime, "name") or fmt.MISSING, part(runtime, "roles")
-    several = [(f"{named}, {fmt.line(role)}", part(roles, role)) for role in roles if part(roles, role)]
+    several = [
+        (f"{named}, {label}", found)
+        for role in roles
+        for label, found in _role_timings(fmt.line(role), part(roles, role))
+    ]
     return several if len(several) > 1 else [(named, runtime)]
+
+
+def _role_timings(role: str, figures: Document) -> list[tuple[str, Document]]:
+    whole = part(figures, "sequence_latency_ms")
+    once = [(role, figures)] if part(figures, "latency_ms") else []
+    return [*once, (f"{role} × {steps(figures)}", {"latency_ms": whole})] if whole else once
+
+
+def steps(figures: Document) -> str:
+    """Return how many steps the sequences had that were driven in steps; nothing if none were."""
+    return fmt.count(number(figures, "steps")) if number(figures, "steps") else ""
+
+
+def refused(runtime: Document) -> list[tuple[str, str]]:
+    """Return each role that a runtime refused though another answered for it, and why."""
+    roles = part(runtime, "roles")
+    return [
+        (
+            f"{text(runtime, 'name') or fmt.MISSING}, {fmt.line(role)}",
+            f"refused: {text(found, 'refused')}; {text(found, 'instead')} answered in its place",
+        )
+        for role in roles
+        if (found := part(roles, role)).get("refused") is not None
+    ]
 
 
 def precision(document: Document) -> str:

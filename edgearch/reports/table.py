@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from edgearch.reports import comparing, figures, provenance, reading, verdict
+from edgearch.reports import comparing, figures, lengths, provenance, reading, verdict
 from edgearch.reports import format as fmt
 from edgearch.reports.facts import Facts
 from edgearch.reports.reading import Document, parts, text, texts
@@ -28,6 +28,7 @@ def deployment(document: Document) -> RenderableType:
     return _report(
         _headline(verdict.deployment(document), bool(reading.reasons(document))),
         figures.score(document),
+        lengths.table(document),
         figures.sizes(document),
         figures.latency(document),
         figures.memory(document),

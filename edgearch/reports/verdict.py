@@ -69,7 +69,9 @@ def _latency(document: Document) -> str:
     if median is None:
         return ""
     said = ["p50", text(runtime, "name"), reading.where(document, runtime)]
-    return f"{fmt.duration(median)} ({', '.join(one for one in said if one)})"
+    whole = number(part(runtime, "sequence_latency_ms"), "p50")
+    step = f" a step, {fmt.duration(whole)} for {reading.steps(runtime)}" if whole is not None else ""
+    return f"{fmt.duration(median)}{step} ({', '.join(one for one in said if one)})"
 
 
 def _size(document: Document) -> str:
