@@ -117,13 +117,17 @@ def _requantize(tree: Any, graph: Any, codes: list[str], index: int, shared: Qua
 
 
 def _rescaled(tree: Any, graph: Any, index: int, ratio: float) -> int:
-    """Add a copy of a bias (another operator may share it) whose scale is ``ratio`` times its own."""
-    bias = copy.deepcopy(graph.tensors[index])
+    """Give a bias ``ratio`` times its scale and return its index: a copy's, if another operator reads it."""
+    readers = sum(int(index in one.inputs) for one in graph.operators)
+    if readers > 1:
+        graph.tensors.append(copy.deepcopy(graph.tensors[index]))
+        index = len(graph.tensors) - 1
+    bias = graph.tensors[index]
     bias.quantization.scale = np.asarray(bias.quantization.scale, np.float32) * np.float32(ratio)
-    buffer = copy.deepcopy(tree.buffers[bias.buffer])
+    if sum(int(one.buffer == bias.buffer) for one in graph.tensors) > 1:
+        tree.buffers.append(copy.deepcopy(tree.buffers[bias.buffer]))
+        bias.buffer = len(tree.buffers) - 1
+    buffer = tree.buffers[bias.buffer]
     values = np.asarray(buffer.data, np.uint8).view(_dtype(bias))
     buffer.data = np.round(values / ratio).astype(values.dtype).view(np.uint8)
-    tree.buffers.append(buffer)
-    bias.buffer = len(tree.buffers) - 1
-    graph.tensors.append(bias)
-    return len(graph.tensors) - 1
+    return index
