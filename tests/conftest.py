@@ -58,6 +58,8 @@ def edgearch(tmp_path: Path) -> Callable[..., Done]:
 class Deployed:
     folder: Path
     done: Done
+    name: str = "cnn-resnet8-digits-rpi-int8"
+    settings: tuple[str, ...] = ()
 
     def again(self, *arguments: str, **environment: str) -> Done:
         """Run the command line where the deployment's finished stages are."""
@@ -71,7 +73,7 @@ class Deployed:
     @property
     def bundle(self) -> Path:
         """The bundle of the deployment that every session begins with."""
-        return self.folder / "build" / "deployments" / "cnn-resnet8-digits-rpi-int8" / "bundle"
+        return self.folder / "build" / "deployments" / self.name / "bundle"
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +81,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """The main job, once: deploy cnn to a Raspberry Pi's stand-in."""
     folder = tmp_path_factory.mktemp("deployed")
     return Deployed(folder, run_edgearch("deploy", "cnn", "--device", "rpi", "--json", cwd=folder))
+
+
+@pytest.fixture(scope="session")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """An LSTM on a Raspberry Pi's stand-in; trained for two epochs, so its accuracy says nothing."""
+    folder = tmp_path_factory.mktemp("recurrent")
+    settings = ("--set", "train.epochs=2", "--set", "validate.max_drop=1")
+    done = run_edgearch("deploy", "lstm", "--device", "rpi", "--json", *settings, cwd=folder)
+    return Deployed(folder, done, "rnn-lstm-digits_rows-rpi-int8", settings)
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ def test_deployment_shows_every_part() -> None:
         "build/deployments/cnn-resnet8-digits-rpi-prune-int8/bundle",
     ):
         assert words in text
-    assert PAGES["deployment"].count("<svg") == 3
+    assert PAGES["deployment"].count("<svg") == 4
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -16,6 +16,7 @@ Draw = Callable[[Document], str]
 ALL: list[tuple[Draw, Document]] = [
     (plots.latency, samples.deployment()),
     (plots.confusion, samples.deployment()),
+    (plots.lengths, samples.deployment()),
     (plots.sizes, samples.deployment()),
     (plots.metric, samples.comparison()),
     (plots.compared_sizes, samples.comparison()),
@@ -112,6 +113,15 @@ def test_confusion_that_is_no_square_of_counts_is_not_drawn(matrix: object) -> N
     document = samples.deployment()
     document["score"]["details"]["confusion"] |= {"float": matrix, "deployed": matrix}
     assert plots.confusion(document) == ""
+
+
+def test_lengths_are_drawn_after_each_step_in_float_and_as_deployed() -> None:
+    said = texts(plots.lengths(samples.deployment()))
+    assert {"float", "deployed", "steps read", "accuracy", "1", "4"} <= set(said)
+    assert "after each step, stand-in" in said
+    uneven = samples.deployment()
+    uneven["score"]["details"]["accuracy_by_length"]["float"] = [0.5]
+    assert plots.lengths(uneven) == ""
 
 
 def test_sizes_have_values_as_they_are_and_compressed() -> None:
