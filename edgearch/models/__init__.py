@@ -33,6 +33,7 @@ if os.environ.get("EDGEARCH_MODELS"):
 class Recipe:
     """How a variant is trained: AdamW with cosine decay, the best epoch by validation loss is kept.
 
+    Without ``decay`` the learning rate stays as it is.
     ``crop`` pads images by an eighth of their size and crops them at random: a shifted digit is the same
     digit (the augmentation of the ResNet paper, arXiv:1512.03385, section 4.2, without its flips).
     """
@@ -43,6 +44,7 @@ class Recipe:
     weight_decay: float = 2e-2
     patience: int = 15
     crop: bool = False
+    decay: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,15 @@ class Export:
 class Architecture:
     """A Keras model to fit, and what of it goes to a device, by role.
 
-    ``predicts`` is the role that a classifying task asks.
+    ``predicts`` is the role that a classifying task asks; ``prepare`` turns a dataset's examples into those
+    that ``train`` is fitted on, where the two differ.
     """
 
     train: Any
     exports: Mapping[str, Export]
     recipe: Recipe = field(default_factory=Recipe)
     predicts: str = "model"
+    prepare: Callable[[Examples], Examples] = lambda examples: examples
 
 
 Builder = Callable[[Spec], Architecture]
@@ -82,10 +86,14 @@ Builder = Callable[[Spec], Architecture]
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a variant is for, and the embedded dataset it is trained on when none is named."""
+    """What a variant is for, and the embedded dataset it is trained on when none is named.
+
+    ``whole_graph``: its export takes every node at once, so a device's ``max_nodes`` bounds the dataset.
+    """
 
     task: str = "classify"
     dataset: str = "digits"
+    whole_graph: bool = False
 
 
 @dataclass(frozen=True)

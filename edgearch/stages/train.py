@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -35,21 +36,28 @@ def run(work: Work, settings: Settings) -> Work:
     work.progress(None, "loading data")
     dataset = _fitting.load_dataset(work)
     architecture = _fitting.build(work, dataset.spec)
+    test = dataset.test.first(settings.test_examples)
+    baseline = baseline_of(work, replace(dataset, test=test))
     history = fit(work, settings, architecture, dataset)
     spec = {"inputs": {name: list(shape) for name, shape in dataset.spec.inputs.items()}}
     return work.plus(
         files={
             "weights": _fitting.save_weights(architecture.train, work.folder),
-            "test": _fitting.save_examples(
-                work.folder / "test.npz", dataset.test.first(settings.test_examples)
-            ),
+            "test": _fitting.save_examples(work.folder / "test.npz", test),
             "calibration": _fitting.save_examples(work.folder / "calibration.npz", dataset.calibration),
         },
         spec={**spec, "classes": dataset.spec.classes},
         labels=list(dataset.label_names),
         history=history,
+        baseline=baseline,
         notes=[*work.facts.get("notes", []), *dataset.notes],
     )
+
+
+def baseline_of(work: Work, dataset: Dataset) -> dict[str, Any] | None:
+    """Return what the task holds a model against on the same data, if it has such a thing."""
+    baseline = getattr(tasks.task(work.request.task), "baseline", None)
+    return baseline(dataset) if baseline else None
 
 
 def fit(
@@ -62,17 +70,19 @@ def fit(
         return {}
     batch_size = settings.batch_size or recipe.batch_size
     steps = epochs * -(-len(dataset.train) // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate or recipe.learning_rate, steps)
+    rate = settings.learning_rate or recipe.learning_rate
+    if recipe.decay:
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
     architecture.train.compile(optimizer, **task.compile_options())
     stop = keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True)
-    x, y = task.targets(dataset.train)
+    x, y = task.targets(architecture.prepare(dataset.train))
     batches = _fitting.batches(x, y, batch_size, work.request.seed, crop=recipe.crop)
     work.progress(0.0, f"{len(dataset.train)} examples, up to {epochs} epochs")
     history = architecture.train.fit(
         batches,
         epochs=epochs,
-        validation_data=task.targets(dataset.validation),
+        validation_data=task.targets(architecture.prepare(dataset.validation)),
         callbacks=[stop, keras.callbacks.TerminateOnNaN(), _fitting.progress_callback(work.progress, epochs)],
         verbose=0,
     ).history

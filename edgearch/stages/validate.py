@@ -71,7 +71,9 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
         name: {"labels": work.facts["labels"], "float": before.details[name], "deployed": after.details[name]}
         for name in before.details
     }
-    return {**tasks.compare(before, after, len(examples)), "details": details}
+    baseline = {"baseline": work.facts["baseline"]} if work.facts.get("baseline") else {}
+    count = len(examples) if before.per_example is None else len(before.per_example)
+    return {**tasks.compare(before, after, count), **baseline, "details": details}
 
 
 def _recorded(outputs: Arrays, roles: Sequence[str], predicts: str) -> Predictor:

@@ -30,9 +30,13 @@ def targets(examples: Examples) -> tuple[Any, Any]:
 
 def score(predictor: Predictor, examples: Examples) -> Score:
     """Return the accuracy, with the confusion matrix (true class by row) among the details."""
-    logits = predictor(ROLE, examples.inputs)[OUTPUT]
+    return accuracy(predictor(ROLE, examples.inputs)[OUTPUT], examples.labels)
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> Score:
+    """Score ``logits``, (examples, classes), against ``labels``, (examples,)."""
     predicted = np.argmax(logits, axis=-1)
-    correct = (predicted == examples.labels).astype(np.float64)
+    correct = (predicted == labels).astype(np.float64)
     confusion = np.zeros((logits.shape[-1],) * 2, dtype=int)
-    np.add.at(confusion, (examples.labels, predicted), 1)
+    np.add.at(confusion, (labels, predicted), 1)
     return Score("accuracy", float(correct.mean()), True, correct, details={"confusion": confusion.tolist()})
