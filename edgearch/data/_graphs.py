@@ -36,16 +36,29 @@ def undirected(pairs: np.ndarray) -> np.ndarray:
     return np.unique(both[both[:, 0] != both[:, 1]], axis=0)
 
 
+def piece(graph: Graph, part: np.ndarray) -> Graph:
+    """Return the nodes ``part`` (indices) of a graph with the edges among them."""
+    place = np.full(len(graph.nodes), NO_EDGE)
+    place[part] = np.arange(len(part))
+    edges = place[graph.edges]
+    return Graph(graph.nodes[part], edges[(edges >= 0).all(axis=1)], graph.labels[part])
+
+
 def stacked(graphs: Sequence[Graph]) -> Examples:
     """Return graphs as examples of one shape, labels (graphs, nodes)."""
     nodes = max(len(graph.nodes) for graph in graphs)
-    edges = max(1, *(len(graph.edges) for graph in graphs), 1)
+    edges = max(1, *(len(graph.edges) for graph in graphs))
     inputs = {
         "nodes": np.stack([_filled(graph.nodes.astype(np.float32), nodes, 0) for graph in graphs]),
         "edges": np.stack([_filled(graph.edges.astype(np.int32), edges, NO_EDGE) for graph in graphs]),
     }
     labels = [_filled(graph.labels.astype(np.int64), nodes, NO_LABEL) for graph in graphs]
     return Examples(inputs, np.stack(labels))
+
+
+def whole(graphs: Sequence[Graph], labels: np.ndarray) -> Examples:
+    """Return graphs as examples with one label each, (graphs,)."""
+    return Examples(stacked(graphs).inputs, np.asarray(labels, dtype=np.int64))
 
 
 def _filled(values: np.ndarray, length: int, value: int) -> np.ndarray:
@@ -98,7 +111,7 @@ def _refuse_broken(name: str, graph: Graph) -> None:
             f"Dataset {name!r}: the features of {int(wrong.sum())} nodes are NaN or infinite, the first is "
             f"node {int(np.argmax(wrong))}. Replace or remove them: one such value reaches every neighbour."
         )
-    if len(graph.edges) and not (0 <= graph.edges.min() and graph.edges.max() < len(graph.nodes)):
+    if len(graph.edges) and not (graph.edges.min() >= 0 and graph.edges.max() < len(graph.nodes)):
         raise RequestError(
             f"Dataset {name!r}: an edge names node {int(graph.edges.max())}; the graph has nodes 0 to "
             f"{len(graph.nodes) - 1}. Is a file from another version of the dataset?"

@@ -1,9 +1,9 @@
 """Scikit-learn's 1,797 digits as graphs of similar images: 8 graphs of at most 225, ten labels a class.
 
 A node is an image (64 grey values, 0 to 1) and its neighbours are the 5 images nearest to it, by Euclidean
-distance, either way round. One graph of all 1,797 nodes would fill 3.2 MB as an int8 matrix; a
-microcontroller holds 256 nodes. So the images are cut in half three times along their first principal
-component, as Cluster-GCN cuts a graph, and neighbours are looked for within a part.
+distance, either way round. The graph of all 1,797 nodes would fill 3.2 MB as an int8 matrix; a
+microcontroller holds 256 nodes. So the graph is cut in half three times, along the first principal component
+of the images, and the edges between the parts are lost, as Cluster-GCN does with graphs too big to be held.
 100 nodes have labels to train on; the masks of the four splits do not overlap.
 
 Source: W.-L. Chiang et al., "Cluster-GCN", arXiv:1905.07953; digits as in ``digits.py``.
@@ -32,11 +32,9 @@ def load(folder: Path | None) -> Dataset:
     from sklearn.datasets import load_digits
 
     found = load_digits()
+    whole = _graphs.Graph(found.data / 16, nearest(found.data, NEIGHBOURS), found.target)
     parts = _halves(found.data, np.arange(len(found.data)), HALVINGS)
-    graphs = [
-        _graphs.Graph(found.data[part] / 16, nearest(found.data[part], NEIGHBOURS), found.target[part])
-        for part in parts
-    ]
+    graphs = [_graphs.piece(whole, part) for part in parts]
     splits = _split_of(found.target)
     masks = {split: [splits[part] == place for part in parts] for place, split in enumerate(_graphs.SPLITS)}
     return _graphs.nodes_dataset("digits_knn", graphs, masks, [str(name) for name in found.target_names])

@@ -9,11 +9,16 @@ its RELU in the TFLite converter.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from edgearch.data import Examples
 from edgearch.errors import RequestError
-from edgearch.framework import keras
+from edgearch.framework import keras, tf
 from edgearch.models import Architecture, Export, Purpose, Recipe, _graph, _graph_layers
 from edgearch.work import Spec
 
@@ -42,10 +47,86 @@ def gcn(spec: Spec) -> Architecture:
     )
 
 
+def gat(spec: Spec) -> Architecture:
+    """Build graph attention: 4 heads of 8 units, then one; who is no neighbour gets −10 before the softmax.
+
+    Source: P. Veličković et al., arXiv:1710.10903, with ReLU in place of ELU, half of the heads, and a mask
+    as an input. The export computes one head after the other.
+    """
+    nodes, features = _shape(spec)
+    inputs, mask = keras.Input((nodes, features), name="nodes"), keras.Input((nodes, nodes), name="mask")
+    layer, decay = _graph_layers.gat(), keras.regularizers.L2(5e-4)
+    hidden = layer(8, attn_heads=4, activation="relu", kernel_regularizer=decay, name="hidden")
+    last = layer(spec.classes, name="logits")
+    x = keras.layers.Dropout(0.5, name="dropout_inputs")(inputs)
+    x = keras.layers.Dropout(0.5, name="dropout_hidden")(hidden([x, mask]))
+    model = keras.Model({"nodes": inputs, "mask": mask}, last([x, mask]), name="gnn_gat")
+
+    def function(nodes: Any, mask: Any) -> dict[str, Any]:
+        x = _graph_layers.gat_twin(hidden, nodes, mask)
+        return {"logits": _graph_layers.gat_twin(last, x, mask)}
+
+    export = Export(function, _shapes(model), _graph.masked)
+    return Architecture(model, {"model": export}, RECIPE, prepare=_prepared(_graph.masked))
+
+
+def sage(spec: Spec) -> Architecture:
+    """Build GraphSAGE: a node beside the mean of its neighbours, twice, then a dense layer.
+
+    It is trained on whole graphs with sparse matrices. The export takes one node with a sample of its
+    neighbours and of theirs: what it costs does not grow with the graph.
+    Source: W. Hamilton et al., arXiv:1706.02216.
+    """
+    nodes, features = _shape(spec)
+    inputs = keras.Input((nodes, features), name="nodes")
+    edges = keras.Input(spec.inputs["edges"], dtype="int32", name="edges")
+    layer, units = _graph_layers.sage(), _hidden(features)
+    first, second = (layer(units, activation="relu", name=name) for name in ("hidden_0", "hidden_1"))
+    head = keras.layers.Dense(spec.classes, name="logits")
+    x = keras.layers.Dropout(0.5, name="dropout_inputs")(inputs)
+    x = keras.layers.Dropout(0.5, name="dropout_hidden")(first([x, edges]))
+    model = keras.Model({"nodes": inputs, "edges": edges}, head(second([x, edges])), name="gnn_sage")
+    fan_out = 6 if features > WORDS else 10
+
+    def function(features: Any, weights: Any) -> dict[str, Any]:
+        others = tf.reshape(features, (fan_out, fan_out, -1))
+        shares = tf.reshape(weights, (fan_out, 1, fan_out))
+        x = _graph_layers.sage_twin(first, others[:, :1], others, shares)
+        x = _graph_layers.sage_twin(second, x[:1], tf.reshape(x, (1, fan_out, units)), shares[:1])
+        return {"logits": head(tf.reshape(x, (1, units)))}
+
+    shapes = {"features": (1, fan_out, fan_out, features), "weights": (1, fan_out, fan_out)}
+    feed = functools.partial(_graph.neighbourhoods, fan_out=fan_out)
+    return Architecture(model, {"model": Export(function, shapes, feed)}, RECIPE)
+
+
+def pool(spec: Spec) -> Architecture:
+    """Build two graph convolutions and the mean over all nodes: one class for the whole graph."""
+    nodes, features = _shape(spec)
+    inputs = keras.Input((nodes, features), name="nodes")
+    adjacency = keras.Input((nodes, nodes), name="adjacency")
+    x, layer = inputs, _graph_layers.gcn()
+    for index in range(2):
+        x = layer(32, activation="relu", name=f"hidden_{index}")([x, adjacency])
+    x = keras.layers.GlobalAveragePooling1D(name="pool")(x)
+    x = keras.layers.Dense(32, activation="relu", name="dense")(x)
+    logits = keras.layers.Dense(spec.classes, name="logits")(x)
+    model = keras.Model({"nodes": inputs, "adjacency": adjacency}, logits, name="gnn_pool")
+    recipe = Recipe(epochs=60, learning_rate=5e-3, weight_decay=1e-3)
+    return Architecture(
+        model, {"model": _whole(model, _graph.normalized)}, recipe, prepare=_prepared(_graph.normalized)
+    )
+
+
 RECIPE = Recipe(epochs=200, batch_size=8, learning_rate=0.01, weight_decay=0.0, patience=200, decay=False)
-VARIANTS = {"gnn-gcn": gcn}
-_NODES = Purpose("label_nodes", "digits_knn", whole_graph=True)
-PURPOSES = {"gnn-gcn": _NODES}
+VARIANTS = {"gnn-gcn": gcn, "gnn-gat": gat, "gnn-sage": sage, "gnn-pool": pool}
+_WHOLE = Purpose("label_nodes", "digits_knn", whole_graph=True)
+PURPOSES = {
+    "gnn-gcn": _WHOLE,
+    "gnn-gat": _WHOLE,
+    "gnn-sage": Purpose("label_nodes", "digits_knn"),
+    "gnn-pool": Purpose("classify", "motifs", whole_graph=True),
+}
 
 
 def _hidden(features: int) -> int:
@@ -67,15 +148,18 @@ def _shape(spec: Spec) -> tuple[int, int]:
     return nodes, features
 
 
-def _prepared(feed: Any) -> Any:
-    return lambda examples: Examples(feed(examples), examples.labels, examples.mask)
+def _prepared(feed: Callable[[Examples], Mapping[str, np.ndarray]]) -> Callable[[Examples], Examples]:
+    return lambda examples: replace(examples, inputs=feed(examples))
 
 
-def _whole(model: Any, feed: Any) -> Export:
+def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    return {name: (1, *tensor.shape[1:]) for name, tensor in model.input.items()}
+
+
+def _whole(model: Any, feed: Callable[[Examples], Mapping[str, np.ndarray]]) -> Export:
     """Export a model of whole graphs as it is."""
 
     def function(**inputs: Any) -> dict[str, Any]:
         return {"logits": model(inputs, training=False)}
 
-    shapes = {name: (1, *tensor.shape[1:]) for name, tensor in model.input.items()}
-    return Export(function, shapes, feed)
+    return Export(function, _shapes(model), feed)

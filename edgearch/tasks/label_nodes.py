@@ -70,7 +70,7 @@ def baseline(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": "logistic regression",
         "value": float(model.score(*_rows(test))),
-        "note": f"Logistic regression is fitted on the same {int(_mask(train).sum())} labels and sees no edge.",
+        "note": f"Logistic regression: fitted on the same {int(_mask(train).sum())} labels, sees no edge.",
     }
 
 
