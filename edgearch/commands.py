@@ -125,6 +125,8 @@ def resolve(model: str, options: Options) -> Request:
     device = _device(options.device)
     if options.data_folder and not options.data_folder.is_dir():
         raise RequestError(f"--data-folder {options.data_folder}: no such folder.")
+    if purpose.whole_graph:
+        _refuse_large_graph(variant.name, dataset, options.data_folder, device)
     return Request(
         model=model,
         variant=variant.name,
@@ -135,6 +137,18 @@ def resolve(model: str, options: Options) -> Request:
         seed=options.seed,
         host=_host(device, options),
     )
+
+
+def _refuse_large_graph(variant: str, dataset: str, folder: Path | None, device: profiles.Device) -> None:
+    """Read the graph and raise a RequestError if it has more nodes than the device takes at once."""
+    nodes = data.source(dataset).load(folder).spec.inputs["nodes"][0] if device.max_nodes else 0
+    if device.max_nodes and nodes > device.max_nodes:
+        raise RequestError(
+            f"The graphs of {dataset!r} have up to {nodes:,} nodes; {device.name} takes {device.max_nodes:,} "
+            f"at once (max_nodes of its profile), because {variant} takes the whole graph as one matrix. "
+            "Use gnn-sage, which takes a node and a sample of its neighbours, a smaller graph, or a larger "
+            "device."
+        )
 
 
 def refusal(chosen: Pipeline, request: Request) -> str | None:

@@ -26,6 +26,7 @@ class _Lazy:
 tf: Any = _Lazy("tensorflow")
 keras: Any = _Lazy("tf_keras")
 tfmot: Any = _Lazy("tensorflow_model_optimization")
+spektral_layers: Any = _Lazy("spektral.layers")
 
 
 def make_repeatable(seed: int) -> None:

@@ -51,7 +51,8 @@ class Device(Strict):
     """One kind of machine, as a file in ``devices/`` describes it.
 
     ``operators`` (``None``: every builtin one) and each runtime's ``requirements`` come from the files
-    ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own.
+    ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own. ``max_nodes`` is
+    the largest graph it takes as a whole, whose matrix grows with the square of the nodes.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Device(Strict):
     requirements: dict[str, tuple[str, ...]] = {}
     arena_runtime: str | None = None
     latency_budget_ms: float | None = Field(default=None, gt=0)
+    max_nodes: int | None = Field(default=None, ge=1)
     memory: Memory
 
 

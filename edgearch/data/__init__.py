@@ -20,17 +20,24 @@ from edgearch.work import Spec
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs by name, (examples, *shape) float32 each, and labels, (examples,) int64."""
+    """Inputs by name, (examples, *shape) float32 each (indices int32), and labels, (examples,) int64.
+
+    Where an example is a whole graph, labels are (examples, nodes) and ``mask``, of the same shape, says
+    which nodes belong to this split: the splits of one graph share its inputs and differ in their mask.
+    """
 
     inputs: Mapping[str, np.ndarray]
     labels: np.ndarray
+    mask: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def first(self, count: int) -> Examples:
         """Return the first ``count`` examples."""
-        return Examples({name: value[:count] for name, value in self.inputs.items()}, self.labels[:count])
+        mask = None if self.mask is None else self.mask[:count]
+        inputs = {name: value[:count] for name, value in self.inputs.items()}
+        return Examples(inputs, self.labels[:count], mask)
 
 
 @dataclass(frozen=True)

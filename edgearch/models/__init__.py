@@ -36,6 +36,7 @@ if os.environ.get("EDGEARCH_MODELS"):
 class Recipe:
     """How a variant is trained: AdamW with cosine decay, the best epoch by validation loss is kept.
 
+    Without ``decay`` the learning rate stays as it is.
     ``crop`` pads images by an eighth of their size and crops them at random: a shifted digit is the same
     digit (the augmentation of the ResNet paper, arXiv:1512.03385, section 4.2, without its flips).
     ``monitor`` is what the best epoch has least of; ``None`` for losses that say nothing of quality, as a
@@ -50,6 +51,7 @@ class Recipe:
     crop: bool = False
     monitor: str | None = "val_loss"
     beta_1: float = 0.9
+    decay: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Architecture:
     """A Keras model to fit, and what of it goes to a device, by role.
 
     ``predicts`` is the role that a classifying task asks. ``parts`` names the attributes of ``train`` that
-    hold functional models, where it is none itself: what prunes a model can only take those.
+    hold functional models, where it is none itself: what prunes a model can only take those. ``prepare``
+    turns a dataset's examples into those that ``train`` is fitted on, where the two differ.
     """
 
     train: Any
@@ -127,6 +130,7 @@ class Architecture:
     recipe: Recipe = field(default_factory=Recipe)
     predicts: str = "model"
     parts: tuple[str, ...] = ()
+    prepare: Callable[[Examples], Examples] = lambda examples: examples
 
 
 Builder = Callable[[Spec], Architecture]
@@ -134,10 +138,14 @@ Builder = Callable[[Spec], Architecture]
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a variant is for, and the embedded dataset it is trained on when none is named."""
+    """What a variant is for, and the embedded dataset it is trained on when none is named.
+
+    ``whole_graph``: its export takes every node at once, so a device's ``max_nodes`` bounds the dataset.
+    """
 
     task: str = "classify"
     dataset: str = "digits"
+    whole_graph: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from edgearch.reports.reading import Document, interval, number, part, parts, te
 def score(document: Document) -> Facts | None:
     """Return the metric before and after, their difference, and what a paired test says of it."""
     found = part(document, "score")
-    name = text(found, "metric") or "metric"
+    name, beside = text(found, "metric") or "metric", part(found, "baseline")
     delta, interval_of_delta = fmt.difference(number(found, "delta"), interval(found, "ci95"))
     rows = [
         Row(("float", fmt.metric(number(found, "float")), fmt.interval(interval(found, "float_ci95")))),
@@ -25,6 +25,7 @@ def score(document: Document) -> Facts | None:
             )
         ),
         Row(("difference", delta, interval_of_delta)),
+        Row((text(beside, "name") or "baseline", fmt.metric(number(beside, "value")), fmt.MISSING)),
     ]
     return facts(
         "score",
@@ -32,7 +33,7 @@ def score(document: Document) -> Facts | None:
         [Column(""), Column("value", numeric=True), Column("95 % interval", numeric=True)],
         [row for row in rows if row.cells[1] != fmt.MISSING],
         where=reading.where(document, found),
-        notes=[_tested(found), _direction(found)],
+        notes=[_tested(found), _direction(found), text(beside, "note")],
     )
 
 

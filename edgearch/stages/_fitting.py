@@ -14,7 +14,7 @@ from edgearch.framework import keras, tf
 from edgearch.models import Architecture
 from edgearch.work import Progress, Spec, Work, load_arrays, save_arrays
 
-LABELS = "labels"
+LABELS, MASK = "labels", "mask"
 
 
 def load_dataset(work: Work) -> Dataset:
@@ -67,14 +67,15 @@ def save_weights(model: Any, folder: Path) -> Path:
 
 def save_examples(path: Path, examples: Examples) -> Path:
     """Write examples so that later stages need neither the dataset nor its loader."""
-    return save_arrays(path, {**examples.inputs, LABELS: examples.labels})
+    mask = {} if examples.mask is None else {MASK: examples.mask}
+    return save_arrays(path, {**examples.inputs, LABELS: examples.labels, **mask})
 
 
 def load_examples(path: Path) -> Examples:
     """Read what :func:`save_examples` wrote."""
     arrays = load_arrays(path)
-    labels = arrays.pop(LABELS)
-    return Examples(arrays, labels)
+    labels, mask = arrays.pop(LABELS), arrays.pop(MASK, None)
+    return Examples(arrays, labels, mask)
 
 
 def batches(x: Any, y: Any, batch_size: int, seed: int, crop: bool) -> Any:

@@ -5,6 +5,8 @@ Source: M. Zhu, S. Gupta, "To prune, or not to prune", arXiv:1710.01878, as tfmo
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from edgearch import tasks
@@ -39,15 +41,24 @@ def run(work: Work, settings: Settings) -> Work:
     # Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
     end = max(steps // 2 // FREQUENCY, 1) * FREQUENCY
     schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=end, frequency=FREQUENCY)
-    pruned = api.prune_low_magnitude(architecture.train, pruning_schedule=schedule)
+    left_out: list[str] = []
+
+    def wrapped(layer: Any) -> Any:
+        try:
+            return api.prune_low_magnitude(layer, pruning_schedule=schedule)
+        except ValueError:  # tfmot does not know the layer and was not told its kernels
+            left_out.extend([layer.name] if layer.trainable_weights else [])
+            return layer
+
+    pruned = keras.models.clone_model(architecture.train, clone_function=wrapped)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     pruned.compile(keras.optimizers.Adam(rate), **task.compile_options())
-    x, y = task.targets(dataset.train)
+    x, y = task.targets(architecture.prepare(dataset.train))
     batches = _fitting.batches(x, y, settings.batch_size, work.request.seed, crop=architecture.recipe.crop)
     pruned.fit(
         batches,
         epochs=settings.epochs,
-        validation_data=task.targets(dataset.validation),
+        validation_data=task.targets(architecture.prepare(dataset.validation)),
         callbacks=[
             api.UpdatePruningStep(),
             _fitting.progress_callback(work.progress, settings.epochs),
@@ -59,5 +70,15 @@ def run(work: Work, settings: Settings) -> Work:
         layer.set_weights(stripped.get_layer(layer.name).get_weights())
     return work.plus(
         files={"weights": _fitting.save_weights(architecture.train, work.folder)},
-        pruning={"sparsity": settings.sparsity},
+        pruning={"sparsity": settings.sparsity, "left_out": left_out},
+        notes=[*work.facts.get("notes", []), *_notes(left_out)],
     )
+
+
+def _notes(left_out: list[str]) -> list[str]:
+    if not left_out:
+        return []
+    return [
+        f"Not pruned: {', '.join(left_out)}. tfmot knows no kernel of such a layer; one that names its own "
+        "(PrunableLayer) is pruned."
+    ]

@@ -42,23 +42,30 @@ def run(work: Work, settings: Settings) -> Work:
     dataset = _fitting.load_dataset(work)
     spec = replace(dataset.spec, latent=settings.latent)
     architecture = _fitting.build(work, spec)
+    test = dataset.test.first(settings.test_examples)
+    baseline = baseline_of(work, replace(dataset, test=test))
     history = fit(work, settings, architecture, dataset)
     weights = _fitting.save_weights(architecture.train, work.folder)
     return work.plus(
         files={
             "weights": weights,
             "trained": weights,
-            "test": _fitting.save_examples(
-                work.folder / "test.npz", dataset.test.first(settings.test_examples)
-            ),
+            "test": _fitting.save_examples(work.folder / "test.npz", test),
             "prepared": save_arrays(work.folder / "prepared.npz", tasks.prepare(work.request.task, dataset)),
             "calibration": _fitting.save_examples(work.folder / "calibration.npz", dataset.calibration),
         },
         spec=asdict(spec),
         labels=list(dataset.label_names),
         history=history,
+        baseline=baseline,
         notes=[*work.facts.get("notes", []), *dataset.notes],
     )
+
+
+def baseline_of(work: Work, dataset: Dataset) -> dict[str, Any] | None:
+    """Return what the task holds a model against on the same data, if it has such a thing."""
+    baseline = getattr(tasks.task(work.request.task), "baseline", None)
+    return baseline(dataset) if baseline else None
 
 
 def fit(
@@ -71,16 +78,18 @@ def fit(
         return {}
     batch_size = settings.batch_size or recipe.batch_size
     steps = epochs * -(-len(dataset.train) // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate or recipe.learning_rate, steps)
+    rate = settings.learning_rate or recipe.learning_rate
+    if recipe.decay:
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, beta_1=recipe.beta_1)
     architecture.train.compile(optimizer, **task.compile_options())
-    x, y = task.targets(dataset.train)
+    x, y = task.targets(architecture.prepare(dataset.train))
     batches = _fitting.batches(x, y, batch_size, work.request.seed, crop=recipe.crop)
     work.progress(0.0, f"{len(dataset.train)} examples, up to {epochs} epochs")
     history = architecture.train.fit(
         batches,
         epochs=epochs,
-        validation_data=task.targets(dataset.validation) if recipe.monitor else None,
+        validation_data=task.targets(architecture.prepare(dataset.validation)) if recipe.monitor else None,
         callbacks=[
             *_stopping(recipe),
             keras.callbacks.TerminateOnNaN(),

@@ -93,7 +93,9 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
         for name in before.details
         if name in after.details
     }
-    return {**tasks.compare(before, after, len(examples)), "details": details}
+    baseline = {"baseline": work.facts["baseline"]} if work.facts.get("baseline") else {}
+    count = len(examples) if before.per_example is None else len(before.per_example)
+    return {**tasks.compare(before, after, count), **baseline, "details": details}
 
 
 def _recorded(work: Work, outputs: Arrays) -> Predictor:

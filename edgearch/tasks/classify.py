@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,17 @@ def score(predictor: Predictor, examples: Examples) -> Score:
     after each: how much of a sequence it takes.
     """
     found = predictor(ROLE, examples.inputs)
-    logits = found[OUTPUT]
+    scored = accuracy(found[OUTPUT], examples.labels)
+    if STEPS not in found:
+        return scored
+    right = np.argmax(found[STEPS], axis=-1) == examples.labels[:, None]
+    return replace(scored, details={**scored.details, "accuracy_by_length": right.mean(axis=0).tolist()})
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> Score:
+    """Score ``logits``, (examples, classes), against ``labels``, (examples,)."""
     predicted = np.argmax(logits, axis=-1)
-    correct = (predicted == examples.labels).astype(np.float64)
+    correct = (predicted == labels).astype(np.float64)
     confusion = np.zeros((logits.shape[-1],) * 2, dtype=int)
-    np.add.at(confusion, (examples.labels, predicted), 1)
-    details: dict[str, Any] = {"confusion": confusion.tolist()}
-    if STEPS in found:
-        right = np.argmax(found[STEPS], axis=-1) == examples.labels[:, None]
-        details["accuracy_by_length"] = right.mean(axis=0).tolist()
-    return Score("accuracy", float(correct.mean()), True, correct, details=details)
+    np.add.at(confusion, (labels, predicted), 1)
+    return Score("accuracy", float(correct.mean()), True, correct, details={"confusion": confusion.tolist()})
