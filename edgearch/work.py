@@ -24,10 +24,14 @@ def silent(_fraction: float | None, _text: str) -> None:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a builder needs to know of a dataset: shapes without the batch, and classes."""
+    """What a builder needs to know: a dataset's shapes without the batch, its classes, and the rewrites.
+
+    ``rewrites`` are those that the device asks for and the variant knows, by name.
+    """
 
     inputs: Mapping[str, tuple[int, ...]]
     classes: int
+    rewrites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Request:
     data_folder: Path | None = None
     seed: int = 0
     host: Host | None = None
+    rewrites: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:

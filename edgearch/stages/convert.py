@@ -6,7 +6,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _conversion
 from edgearch.work import Work
 
-DEPENDS = ("variant", "seed")
+DEPENDS = ("variant", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "numpy")
 NEEDS_TENSORFLOW = True
 

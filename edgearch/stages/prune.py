@@ -13,7 +13,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work
 
-DEPENDS = ("variant", "dataset", "task", "data_folder", "seed")
+DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 NEEDS_TENSORFLOW = True
 FREQUENCY = 10  # training steps between two prunings

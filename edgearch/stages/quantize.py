@@ -13,7 +13,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _conversion, convert
 from edgearch.work import Work
 
-DEPENDS = ("variant", "seed")
+DEPENDS = ("variant", "seed", "rewrites")
 PACKAGES = convert.PACKAGES
 NEEDS_TENSORFLOW = True
 

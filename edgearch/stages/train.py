@@ -15,7 +15,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work
 
-DEPENDS = ("variant", "dataset", "task", "data_folder", "seed")
+DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "numpy")
 NEEDS_TENSORFLOW = True
 
@@ -34,7 +34,7 @@ def run(work: Work, settings: Settings) -> Work:
     make_repeatable(work.request.seed)
     work.progress(None, "loading data")
     dataset = _fitting.load_dataset(work)
-    architecture = _fitting.build(work, dataset.spec)
+    architecture = _fitting.build(work, _fitting.spec_for(work, dataset))
     history = fit(work, settings, architecture, dataset)
     spec = {"inputs": {name: list(shape) for name, shape in dataset.spec.inputs.items()}}
     return work.plus(
