@@ -18,7 +18,7 @@ from edgearch.models import Architecture, Purpose, Recipe, _blocks, logits_expor
 from edgearch.work import Spec
 
 SUMMARY = "attention over sequences: pre-norm, RMSNorm or LayerNormalization, SwiGLU"
-WIDTH, HEADS, BLOCKS, HIDDEN = 48, 4, 3, 96
+WIDTH, HEADS, BLOCKS, HIDDEN, DROPOUT = 48, 4, 3, 96, 0.2
 
 
 def transformer(spec: Spec, norm: str = "rms", causal: bool = False) -> Architecture:
@@ -44,8 +44,10 @@ def _block(x: Any, spec: Spec, norm: str, causal: bool, name: str) -> Any:
     seen = _blocks.attention(
         _normalized(x, spec, norm, f"{name}_norm_1"), HEADS, spec, f"{name}_attention", causal
     )
+    seen = keras.layers.Dropout(DROPOUT, name=f"{name}_dropout_1")(seen)
     x = keras.layers.Add(name=f"{name}_add_1")([x, seen])
     thought = _blocks.swiglu(_normalized(x, spec, norm, f"{name}_norm_2"), HIDDEN, WIDTH, f"{name}_swiglu")
+    thought = keras.layers.Dropout(DROPOUT, name=f"{name}_dropout_2")(thought)
     return keras.layers.Add(name=f"{name}_add_2")([x, thought])
 
 

@@ -17,7 +17,7 @@ from edgearch.models import Architecture, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
 SUMMARY = "vision transformer: attention between the patches of an image"
-WIDTH, HEADS, BLOCKS, HIDDEN = 48, 4, 4, 96
+WIDTH, HEADS, BLOCKS, HIDDEN, DROPOUT = 48, 4, 4, 96, 0.1
 PATCHES = 8  # a side at most: attention costs the fourth power of it
 
 
@@ -51,14 +51,14 @@ def _fits(image: Any, size: int) -> bool:
 
 def _block(x: Any, spec: Spec, name: str) -> Any:
     """Look at the other patches, then think about what was seen; each adds to what was there before."""
-    seen = _blocks.attention(
-        _blocks.layer_norm(x, spec, f"{name}_norm_1"), HEADS, spec, f"{name}_attention"
-    )
+    seen = _blocks.attention(_blocks.layer_norm(x, spec, f"{name}_norm_1"), HEADS, spec, f"{name}_attention")
+    seen = keras.layers.Dropout(DROPOUT, name=f"{name}_dropout_1")(seen)
     x = keras.layers.Add(name=f"{name}_add_1")([x, seen])
     thought = _blocks.layer_norm(x, spec, f"{name}_norm_2")
     thought = keras.layers.Dense(HIDDEN, name=f"{name}_hidden")(thought)
     thought = _blocks.gelu(thought, spec, f"{name}_gelu")
     thought = keras.layers.Dense(WIDTH, name=f"{name}_project")(thought)
+    thought = keras.layers.Dropout(DROPOUT, name=f"{name}_dropout_2")(thought)
     return keras.layers.Add(name=f"{name}_add_2")([x, thought])
 
 

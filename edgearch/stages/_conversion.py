@@ -17,8 +17,12 @@ import numpy as np
 from edgearch import models
 from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
-from edgearch.stages import _fitting
+from edgearch.stages import _fitting, _rewriting
+from edgearch.tflite import kernels
+from edgearch.tflite import model as tflite
 from edgearch.work import Spec, Work, save_arrays
+
+REWRITE_EXAMPLES = 100  # on which a model with a rewrite is compared with one without
 
 
 @dataclass(frozen=True)
@@ -37,38 +41,75 @@ def source_of(work: Work) -> Source:
     return Source(request.variant, _fitting.spec_of(work), work.files["weights"], request.seed)
 
 
-def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Write ``<role>.float32.tflite`` for each role, its test inputs, and what Keras makes of them.
-
-    Returns:
-        The role that a classifying task asks, and role → ``activations`` (how often each stands in the
-        TensorFlow graph).
+@dataclass(frozen=True)
+class Converted:
+    """``predicts``: the role that a classifying task asks. ``activations``: by role, how often each stands
+    in the TensorFlow graph. ``rewrites``: each with the largest difference that it makes.
     """
+
+    predicts: str
+    activations: dict[str, dict[str, int]]
+    rewrites: list[dict[str, Any]]
+
+
+def to_float32(source: Source, test: Path, folder: Path) -> Converted:
+    """Write ``<role>.float32.tflite`` for each role, its test inputs, and what Keras makes of them."""
     architecture = _build(source)
     examples = _fitting.load_examples(test)
-    facts = {}
+    activations, expected = {}, {}
     for role, export in architecture.exports.items():
         concrete = _concrete(export)
         inputs = {name: np.asarray(value) for name, value in export.feed(examples).items()}
         save_arrays(folder / f"{role}.inputs.npz", inputs)
-        save_arrays(folder / f"{role}.expected.npz", _run(concrete, export, inputs))
+        expected[role] = _run(concrete, export, inputs)
+        save_arrays(folder / f"{role}.expected.npz", expected[role])
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
-        facts[role] = {"activations": _activations(concrete)}
-    return architecture.predicts, facts
+        activations[role] = _activations(concrete)
+
+    def compute(_role: str, export: Export) -> dict[str, np.ndarray]:
+        few = export.feed(examples.first(REWRITE_EXAMPLES))
+        return _run(_concrete(export), export, {name: np.asarray(value) for name, value in few.items()})
+
+    rewrites = _rewriting.differences(
+        models.find(source.variant).builder, source.spec, architecture.train, expected, compute
+    )
+    return Converted(architecture.predicts, activations, rewrites)
 
 
-def quantize(source: Source, calibration: Path, precisions: Sequence[str], folder: Path) -> list[str]:
-    """Write ``<role>.<precision>.tflite`` for each role and precision; return the roles."""
+def quantize(
+    source: Source, calibration: Path, precisions: Sequence[str], folder: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Write ``<role>.<precision>.tflite`` for each role and precision.
+
+    Returns:
+        Precision → the operators that have no kernel in it, each with a reason and a remedy.
+    """
     architecture = _build(source)
     examples = _fitting.load_examples(calibration)
+    refused: dict[str, list[dict[str, Any]]] = {}
     for role, export in architecture.exports.items():
         concrete = _concrete(export)
         for precision in precisions:
             converter = _converter(concrete, architecture)
             _PRECISIONS[precision](converter, export, examples)
-            (folder / f"{role}.{precision}.tflite").write_bytes(converter.convert())
-    return list(architecture.exports)
+            path = folder / f"{role}.{precision}.tflite"
+            lacking = _convert(converter, path, precision)
+            if lacking:
+                refused.setdefault(precision, []).extend(lacking)
+    return refused
+
+
+def _convert(converter: Any, path: Path, precision: str) -> list[dict[str, Any]]:
+    """Write the file, and return the operators that the precision has no kernel for."""
+    try:
+        path.write_bytes(converter.convert())
+    except RuntimeError as error:
+        lacking = kernels.lacking_by_message(str(error), precision)
+        if not lacking:
+            raise
+        return lacking
+    return kernels.lacking(tflite.read(path), precision)
 
 
 def _build(source: Source) -> Architecture:
@@ -128,4 +169,13 @@ def _int8(converter: Any, export: Export, examples: Any) -> None:
     converter.inference_input_type = converter.inference_output_type = tf.int8
 
 
-_PRECISIONS = {"float16": _float16, "dynamic": _dynamic, "int8": _int8}
+def _int16x8(converter: Any, export: Export, examples: Any) -> None:
+    """Keep int8 weights with int16 activations, input and output too."""
+    _int8(converter, export, examples)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    ]
+    converter.inference_input_type = converter.inference_output_type = tf.int16
+
+
+_PRECISIONS = {"float16": _float16, "dynamic": _dynamic, "int8": _int8, "int16x8": _int16x8}

@@ -18,12 +18,18 @@ class Settings(Strict):
 def run(work: Work, _settings: Settings) -> Work:
     """Write a float32 file, test inputs and Keras's outputs for each role."""
     work.progress(None, "converting to float32")
-    predicts, facts = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
+    found = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
     kinds = {"float32": "float32.tflite", "inputs": "inputs.npz", "expected": "expected.npz"}
     files = {
-        f"{role}.{kind}": work.folder / f"{role}.{name}" for role in facts for kind, name in kinds.items()
+        f"{role}.{kind}": work.folder / f"{role}.{name}"
+        for role in found.activations
+        for kind, name in kinds.items()
     }
-    activations = {role: fact["activations"] for role, fact in facts.items()}
     return work.plus(
-        files, roles=list(facts), precision="float32", activations=activations, predicts=predicts
+        files,
+        roles=list(found.activations),
+        precision="float32",
+        activations=found.activations,
+        predicts=found.predicts,
+        rewrites=found.rewrites,
     )

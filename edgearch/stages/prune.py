@@ -5,6 +5,9 @@ Source: M. Zhu, S. Gupta, "To prune, or not to prune", arXiv:1710.01878, as tfmo
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from pydantic import Field
 
 from edgearch import tasks
@@ -39,7 +42,7 @@ def run(work: Work, settings: Settings) -> Work:
     # Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
     end = max(steps // 2 // FREQUENCY, 1) * FREQUENCY
     schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=end, frequency=FREQUENCY)
-    pruned = api.prune_low_magnitude(architecture.train, pruning_schedule=schedule)
+    pruned, left_out = _wrapped(architecture.train, schedule)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     pruned.compile(keras.optimizers.Adam(rate), **task.compile_options())
     x, y = task.targets(dataset.train)
@@ -59,5 +62,38 @@ def run(work: Work, settings: Settings) -> Work:
         layer.set_weights(stripped.get_layer(layer.name).get_weights())
     return work.plus(
         files={"weights": _fitting.save_weights(architecture.train, work.folder)},
-        pruning={"sparsity": settings.sparsity},
+        pruning={"sparsity": settings.sparsity, "left_out": left_out},
+        notes=[*work.facts.get("notes", []), *_said(left_out)],
     )
+
+
+def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """Return ``model`` with every prunable layer wrapped, and the layers with kernels that are not.
+
+    The others stay the very layers they are: a custom one need not say how to clone it.
+    """
+    left_out: list[dict[str, Any]] = []
+
+    def wrapped(layer: Any) -> Any:
+        if isinstance(layer, _prunable()):
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+        parameters = sum(math.prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1)
+        if parameters:
+            left_out.append({"layer": layer.name, "kind": type(layer).__name__, "parameters": parameters})
+        return layer
+
+    return keras.models.clone_model(model, clone_function=wrapped), left_out
+
+
+def _prunable() -> tuple[type, ...]:
+    """Return the layers, with their subclasses, whose kernels tfmot prunes.
+
+    It refuses layers that it does not know, and of a depthwise convolution it prunes nothing.
+    """
+    layers = keras.layers
+    return (layers.Dense, layers.Conv1D, layers.Conv2D, layers.LSTM, layers.GRU, layers.SimpleRNN)
+
+
+def _said(left_out: list[dict[str, Any]]) -> list[str]:
+    named = [f"{one['layer']} ({one['kind']}, {one['parameters']:,} parameters)" for one in left_out]
+    return [f"Left out of pruning: {', '.join(named)}."] if named else []
