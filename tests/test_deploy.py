@@ -183,11 +183,17 @@ def test_compare_shows_the_ladder_side_by_side(deployed: Deployed) -> None:
     done = deployed.again("compare", "cnn", "--device", "rpi", "--json")
     assert done.code == 0, done.stderr
     rows = {row["pipeline"]: row for row in done.document["precisions"]}
-    assert list(rows) == ["float32", "float16", "dynamic", "int8", "prune-int8"]
+    assert list(rows) == ["float32", "float16", "dynamic", "int8", "int16x8", "prune-int8"]
     sizes = {name: row["artifacts"][0]["bytes"] for name, row in rows.items()}
     assert sizes["float32"] > sizes["float16"] > sizes["int8"]
     assert rows["prune-int8"]["artifacts"][0]["sparsity"] >= 0.49
     assert all(row["score"]["deployed"] >= 0.95 for row in rows.values())
+    medians = {
+        name: next(one["latency_ms"]["p50"] for one in row["runtimes"] if one["chosen"])
+        for name, row in rows.items()
+    }
+    assert done.document["recommended"]["pipeline"] == min(medians, key=lambda name: medians[name])
+    assert "measured fastest of 6" in done.document["recommended"]["reason"]
     assert len({row["score"]["float"] for name, row in rows.items() if name != "prune-int8"}) == 1
 
 

@@ -17,7 +17,7 @@ from edgearch.models import Architecture, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
 SUMMARY = "vision transformer: attention between the patches of an image"
-WIDTH, HEADS, BLOCKS, HIDDEN, DROPOUT = 48, 4, 4, 96, 0.1
+WIDTH, HEADS, BLOCKS, HIDDEN, DROPOUT = 48, 4, 4, 96, 0.2
 PATCHES = 8  # a side at most: attention costs the fourth power of it
 
 
@@ -31,7 +31,7 @@ def vit(spec: Spec) -> Architecture:
     x = keras.layers.GlobalAveragePooling1D(name="pool")(x)
     logits = keras.layers.Dense(spec.classes, name="logits")(x)
     model = keras.Model({"image": image}, logits, name="vit")
-    recipe = Recipe(epochs=60, learning_rate=2e-3, weight_decay=5e-2, patience=20, crop=True)
+    recipe = Recipe(epochs=60, weight_decay=0.3, patience=25)
     return Architecture(model, logits_export(model, spec), recipe)
 
 
@@ -46,7 +46,7 @@ def _patches(image: Any) -> Any:
 
 
 def _fits(image: Any, size: int) -> bool:
-    return all(side % size == 0 and side // size <= PATCHES for side in image.shape[1:3])
+    return all(side % size == 0 and 2 <= side // size <= PATCHES for side in image.shape[1:3])
 
 
 def _block(x: Any, spec: Spec, name: str) -> Any:
@@ -71,7 +71,7 @@ def _image(spec: Spec) -> Any:
     image = keras.Input(shape, name="image")
     if not any(_fits(image, size) for size in range(2, min(shape[:2]) + 1)):
         raise RequestError(
-            f"A vit cuts an image into equal square patches, at most {PATCHES} a side; "
+            f"A vit cuts an image into equal square patches, 2 to {PATCHES} a side; "
             f"{shape[0]}×{shape[1]} pixels have no such cut. Crop or scale the images, to 32×32 for example."
         )
     return image

@@ -16,7 +16,7 @@ DEPLOYMENT, COMPARISON, CHECK, RUN = (
 )
 _FACTS = (
     "artifacts", "sizes", "fit", "gate", "score", "parity", "runtimes", "machine", "condition",
-    "rewrites", "pruning",
+    "float32", "rewrites", "pruning",
 )  # fmt: skip
 NO_HOST = (
     "No host was named, so this machine stood in for the device. "
@@ -48,7 +48,7 @@ def deployment(
     notes = list(work.facts.get("notes", []))
     if work.request.where == "stand-in":
         notes.append(NO_HOST)
-    return {
+    document = {
         **heading(DEPLOYMENT, work.request),
         "pipeline": pipeline.name,
         "precision": pipeline.precision,
@@ -58,6 +58,8 @@ def deployment(
         "notes": notes,
         "bundle": str(bundle) if bundle else None,
     }
+    slower = recommending.slower_than_float(document)
+    return {**document, "notes": [slower, *notes]} if slower else document
 
 
 def refused(pipeline: Pipeline, request: Request, reason: str) -> dict[str, Any]:
@@ -79,7 +81,6 @@ def comparison(request: Request, documents: Sequence[dict[str, Any]]) -> dict[st
         **heading(COMPARISON, request),
         "precisions": list(documents),
         "recommended": recommending.recommended(documents),
-        "notes": recommending.slower_than_float(documents),
     }
 
 

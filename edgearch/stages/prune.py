@@ -77,7 +77,9 @@ def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
     def wrapped(layer: Any) -> Any:
         if isinstance(layer, _prunable()):
             return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
-        parameters = sum(math.prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1)
+        parameters = sum(
+            math.prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1
+        )
         if parameters:
             left_out.append({"layer": layer.name, "kind": type(layer).__name__, "parameters": parameters})
         return layer
