@@ -136,6 +136,7 @@ def resolve(model: str, options: Options) -> Request:
         data_folder=options.data_folder.absolute() if options.data_folder else None,
         seed=options.seed,
         host=_host(device, options),
+        rewrites=tuple(name for name in variant.rewrites if name in device.rewrites),
     )
 
 
@@ -185,6 +186,9 @@ def _device(name: str) -> profiles.Device:
     if device.transport not in transports.names():
         raise unknown("transport", device.transport, transports.names())
     pipeline.read(device.default_pipeline)
+    for rewrite in device.rewrites:
+        if rewrite not in models.rewrites():
+            raise unknown("rewrite", rewrite, models.rewrites())
     return device
 
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from edgearch.errors import RequestError, unknown
 
-Precision = Literal["float32", "float16", "dynamic", "int8"]
+Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Where = Literal["device", "stand-in", "emulated", "simulated", "estimated"]
 
 # A word that can be a file stem, a folder and a report column, and never an option of a program.
@@ -52,7 +52,8 @@ class Device(Strict):
 
     ``operators`` (``None``: every builtin one) and each runtime's ``requirements`` come from the files
     ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own. ``max_nodes`` is
-    the largest graph it takes as a whole, whose matrix grows with the square of the nodes.
+    the largest graph it takes as a whole, whose matrix grows with the square of the nodes. ``rewrites`` are
+    forms of layers that suit it better than Keras's own: a model is built with those that its family knows.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Device(Strict):
     operators: tuple[str, ...] | None = None
     requirements: dict[str, tuple[str, ...]] = {}
     arena_runtime: str | None = None
+    rewrites: tuple[str, ...] = ()
     latency_budget_ms: float | None = Field(default=None, gt=0)
     max_nodes: int | None = Field(default=None, ge=1)
     memory: Memory

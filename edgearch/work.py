@@ -24,14 +24,16 @@ def silent(_fraction: float | None, _text: str) -> None:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a builder needs to know: shapes of a dataset without the batch, and classes.
+    """What a builder needs to know: a dataset's shapes without the batch, its classes, and the rewrites.
 
     ``latent`` is the size of a latent space, where the user chose another than the family's own.
+    ``rewrites`` are those that the device asks for and the variant knows, by name.
     """
 
     inputs: Mapping[str, tuple[int, ...]]
     classes: int
     latent: int | None = None
+    rewrites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Request:
     data_folder: Path | None = None
     seed: int = 0
     host: Host | None = None
+    rewrites: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:

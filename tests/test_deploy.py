@@ -185,12 +185,18 @@ def test_compare_shows_the_ladder_side_by_side(deployed: Deployed) -> None:
     done = deployed.again("compare", "cnn", "--device", "rpi", "--json")
     assert done.code == 0, done.stderr
     rows = {row["pipeline"]: row for row in done.document["precisions"]}
-    assert list(rows) == ["float32", "float16", "dynamic", "int8", "prune-int8"]
+    assert list(rows) == ["float32", "float16", "dynamic", "int8", "int16x8", "prune-int8"]
     sizes = {name: row["artifacts"][0]["bytes"] for name, row in rows.items()}
     assert sizes["float32"] > sizes["float16"] > sizes["int8"]
     assert rows["prune-int8"]["artifacts"][0]["sparsity"] >= 0.49
     assert all(row["score"]["deployed"] >= 0.95 for row in rows.values())
     assert len({row["score"]["float"] for row in rows.values()}) == 1, "all are compared with the same float"
+    medians = {
+        name: next(one["latency_ms"]["p50"] for one in row["runtimes"] if one["chosen"])
+        for name, row in rows.items()
+    }
+    assert done.document["recommended"]["pipeline"] == min(medians, key=lambda name: medians[name])
+    assert "measured fastest of 6" in done.document["recommended"]["reason"]
 
 
 def test_pipeline_that_a_device_cannot_run_is_refused_before_training(

@@ -161,7 +161,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _admitted() -> dict[tuple[str, str], Any]:
-    from numpy._core.multiarray import _reconstruct  # type: ignore[attr-defined]
+    from numpy._core.multiarray import _reconstruct
 
     return {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,

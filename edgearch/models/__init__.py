@@ -4,7 +4,8 @@ A family's file gives ``SUMMARY`` and ``VARIANTS``, a dict from a variant's name
 is the family's default and answers to the family's plain name too. A builder takes a
 :class:`~edgearch.work.Spec` and returns an :class:`Architecture`. ``PURPOSES`` may give a variant another
 :class:`Purpose` than to classify digits, ``ALIASES`` other names by which a variant is known; ``LATENT`` is
-the size of the family's latent space, if any.
+the size of the family's latent space, if any; ``REWRITES`` says which rewrites of ``rewrites.toml`` a variant
+knows, so that a device profile can ask for them.
 
 ``EDGEARCH_MODELS`` may name a folder with more families, to try one without touching the package.
 """
@@ -14,8 +15,10 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -157,6 +160,21 @@ class Variant:
     builder: Builder
     purpose: Purpose
     latent: int | None = None
+    rewrites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Another form of a layer: what is ``replaced`` by what, and why.
+
+    ``trained``: the form computes something else, so the weights are trained in it.
+    """
+
+    name: str
+    replaced: str
+    by: str
+    reason: str
+    trained: bool
 
 
 def families() -> dict[str, list[str]]:
@@ -176,7 +194,9 @@ def find(name: str) -> Variant:
     variant, family = known[name]
     module = _family(family)
     purpose = getattr(module, "PURPOSES", {}).get(variant, Purpose())
-    return Variant(variant, family, module.VARIANTS[variant], purpose, getattr(module, "LATENT", None))
+    rewritten = getattr(module, "REWRITES", {}).get(variant, ())
+    latent = getattr(module, "LATENT", None)
+    return Variant(variant, family, module.VARIANTS[variant], purpose, latent, rewritten)
 
 
 def _names(family: str) -> dict[str, str]:
@@ -189,6 +209,13 @@ def _names(family: str) -> dict[str, str]:
 def summary(family: str) -> str:
     """Return a family's one line."""
     return str(_family(family).SUMMARY)
+
+
+@functools.cache
+def rewrites() -> dict[str, Rewrite]:
+    """Return every rewrite there is, by name."""
+    text = resources.files("edgearch.models").joinpath("rewrites.toml").read_text(encoding="utf-8")
+    return {name: Rewrite(name, **found) for name, found in tomllib.loads(text).items()}
 
 
 @functools.cache

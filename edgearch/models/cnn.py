@@ -3,6 +3,7 @@
 Sizes come from the dataset: a network drawn for larger images keeps its layers and leaves out the strides
 that would shrink a feature map below two pixels, so 8×8 digits and 32×32 photographs both work.
 Batch normalization stands between convolution and ReLU, where the converter folds it into the convolution.
+ConvNeXt alone normalizes each place over its channels, as transformers do: the device computes that.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import Any
 
 from edgearch.errors import RequestError
 from edgearch.framework import keras
-from edgearch.models import Architecture, Recipe, logits_export
+from edgearch.models import Architecture, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
-SUMMARY = "convolutions over images: ResNet8, LeNet-5, MobileNetV1, DS-CNN"
+SUMMARY = "convolutions over images: ResNet8, LeNet-5, MobileNetV1, DS-CNN, ConvNeXt"
 # The usual 0.99 needs thousands of steps to settle; small datasets have hundreds.
 MOMENTUM = 0.9
 
@@ -75,12 +76,35 @@ def dscnn(spec: Spec) -> Architecture:
     return _classifier("cnn_dscnn", image, x, spec, Recipe(epochs=40, learning_rate=3e-3, crop=True))
 
 
+def convnext(spec: Spec) -> Architecture:
+    """Build a small ConvNeXt: two stages of two blocks with 24 and 48 channels.
+
+    Source: Z. Liu et al., arXiv:2201.03545.
+    """
+    image = _image(spec)
+    stride = _stride(image, 4, 32)
+    x = keras.layers.Conv2D(24, max(stride, 3), stride, padding="same", name="stem")(image)
+    x = _blocks.layer_norm(x, spec, "stem_norm")
+    for stage, channels in enumerate((24, 48)):
+        if stage:
+            x = _blocks.layer_norm(x, spec, f"down_{stage}_norm")
+            x = keras.layers.Conv2D(channels, 2, _stride(x, 2), padding="same", name=f"down_{stage}")(x)
+        for block in range(2):
+            x = _convnext_block(x, spec, name=f"block_{stage}_{block}")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = _blocks.layer_norm(x, spec, "norm")
+    recipe = Recipe(epochs=40, learning_rate=3e-3, weight_decay=5e-2, crop=True)
+    return _classifier("cnn_convnext", image, x, spec, recipe)
+
+
 VARIANTS = {
     "cnn-resnet8": resnet8,
     "cnn-lenet5": lenet5,
     "cnn-mobilenetv1": mobilenetv1,
     "cnn-dscnn": dscnn,
+    "cnn-convnext": convnext,
 }
+REWRITES = {"cnn-convnext": (_blocks.LAYER_NORM, _blocks.GELU)}
 
 
 def _image(spec: Spec) -> Any:
@@ -117,6 +141,17 @@ def _separable(x: Any, filters: int, stride: int, name: str) -> Any:
     x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_depthwise_norm")(x)
     x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
     return _conv(x, filters, 1, f"{name}_pointwise")
+
+
+def _convnext_block(x: Any, spec: Spec, name: str) -> Any:
+    """Mix places in each channel, then channels in each place, four times as wide inside."""
+    channels = x.shape[-1]
+    mixed = keras.layers.DepthwiseConv2D(5, padding="same", name=f"{name}_depthwise")(x)
+    mixed = _blocks.layer_norm(mixed, spec, f"{name}_norm")
+    mixed = keras.layers.Conv2D(4 * channels, 1, name=f"{name}_expand")(mixed)
+    mixed = _blocks.gelu(mixed, spec, f"{name}_gelu")
+    mixed = keras.layers.Conv2D(channels, 1, name=f"{name}_project")(mixed)
+    return keras.layers.Add(name=f"{name}_add")([x, mixed])
 
 
 def _classifier(

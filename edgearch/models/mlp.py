@@ -12,7 +12,7 @@ from typing import Any
 
 from edgearch.errors import RequestError
 from edgearch.framework import keras
-from edgearch.models import Architecture, Export, Purpose, Recipe, logits_export
+from edgearch.models import Architecture, Export, Purpose, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
 SUMMARY = "fully connected layers: a classifier, an autoencoder that detects anomalies"
@@ -20,9 +20,7 @@ SUMMARY = "fully connected layers: a classifier, an autoencoder that detects ano
 
 def mlp(spec: Spec) -> Architecture:
     """Build two hidden layers of 128 and 64 ReLU units."""
-    inputs = {name: keras.Input(shape, name=name) for name, shape in spec.inputs.items()}
-    flat = [keras.layers.Flatten(name=f"flatten_{name}")(value) for name, value in inputs.items()]
-    x = flat[0] if len(flat) == 1 else keras.layers.Concatenate(name="concatenate")(flat)
+    inputs, x = _flat(spec)
     for index, units in enumerate((128, 64)):
         x = keras.layers.Dense(units, activation="relu", name=f"hidden_{index}")(x)
         x = keras.layers.Dropout(0.2, name=f"dropout_{index}")(x)
@@ -60,5 +58,28 @@ def autoencoder(spec: Spec) -> Architecture:
     return Architecture(model, {"model": export}, Recipe(epochs=100))
 
 
-VARIANTS = {"mlp": mlp, "mlp-autoencoder": autoencoder}
+def swiglu(spec: Spec) -> Architecture:
+    """Build two residual blocks of 64 features whose 128 hidden units are gated: today's feed-forward layer.
+
+    Source: N. Shazeer, arXiv:2002.05202.
+    """
+    inputs, x = _flat(spec)
+    x = keras.layers.Dense(64, name="embed")(x)
+    for index in range(2):
+        gated = _blocks.swiglu(_blocks.rms_norm(x, f"norm_{index}"), 128, 64, f"swiglu_{index}")
+        gated = keras.layers.Dropout(0.3, name=f"dropout_{index}")(gated)
+        x = keras.layers.Add(name=f"add_{index}")([x, gated])
+    logits = keras.layers.Dense(spec.classes, name="logits")(_blocks.rms_norm(x, "norm"))
+    model = keras.Model(inputs, logits, name="mlp_swiglu")
+    return Architecture(model, logits_export(model, spec), Recipe(epochs=60, weight_decay=5e-2, crop=True))
+
+
+def _flat(spec: Spec) -> tuple[dict[str, Any], Any]:
+    """Return the inputs by name, and all their values side by side, (batch, values)."""
+    inputs = {name: keras.Input(shape, name=name) for name, shape in spec.inputs.items()}
+    flat = [keras.layers.Flatten(name=f"flatten_{name}")(value) for name, value in inputs.items()]
+    return inputs, flat[0] if len(flat) == 1 else keras.layers.Concatenate(name="concatenate")(flat)
+
+
+VARIANTS = {"mlp": mlp, "mlp-swiglu": swiglu, "mlp-autoencoder": autoencoder}
 PURPOSES = {"mlp-autoencoder": Purpose("detect_anomalies", "digits_anomaly")}

@@ -8,12 +8,16 @@ from typing import Any
 
 from edgearch import pipeline as pipelines
 from edgearch.pipeline import Pipeline, Timing
+from edgearch.reports import recommending
 from edgearch.work import Request, Work
 
 DEPLOYMENT, COMPARISON, CHECK, RUN = (
     f"edgearch/{kind}@1" for kind in ("deployment", "comparison", "check", "run")
 )
-_FACTS = ("artifacts", "sizes", "fit", "gate", "score", "parity", "runtimes", "machine", "condition")
+_FACTS = (
+    "artifacts", "sizes", "fit", "gate", "score", "parity", "runtimes", "machine", "condition",
+    "float32", "rewrites", "pruning",
+)  # fmt: skip
 NO_HOST = (
     "No host was named, so this machine stood in for the device. "
     "Name one with --host user@address (make: HOST=user@address), or give it an entry in your config.toml."
@@ -44,7 +48,7 @@ def deployment(
     notes = list(work.facts.get("notes", []))
     if work.request.where == "stand-in":
         notes.append(NO_HOST)
-    return {
+    document = {
         **heading(DEPLOYMENT, work.request),
         "pipeline": pipeline.name,
         "precision": pipeline.precision,
@@ -54,6 +58,8 @@ def deployment(
         "notes": notes,
         "bundle": str(bundle) if bundle else None,
     }
+    slower = recommending.slower_than_float(document)
+    return {**document, "notes": [slower, *notes]} if slower else document
 
 
 def refused(pipeline: Pipeline, request: Request, reason: str) -> dict[str, Any]:
@@ -71,7 +77,11 @@ def refused(pipeline: Pipeline, request: Request, reason: str) -> dict[str, Any]
 
 def comparison(request: Request, documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Put the deployments of several pipelines side by side."""
-    return {**heading(COMPARISON, request), "precisions": list(documents)}
+    return {
+        **heading(COMPARISON, request),
+        "precisions": list(documents),
+        "recommended": recommending.recommended(documents),
+    }
 
 
 def check(pipeline: Pipeline, work: Work) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgearch.reports import format as fmt
-from edgearch.reports import reading
+from edgearch.reports import reading, rewriting
 from edgearch.reports.facts import Column, Facts, Row, facts
 from edgearch.reports.reading import Document, interval, number, part, parts, text
 
@@ -100,7 +100,7 @@ def latency(document: Document) -> Facts | None:
             Column("where"),
         ],
         rows,
-        notes=[_choice(document)],
+        notes=[_choice(document), rewriting.undelegated(document)],
     )
 
 

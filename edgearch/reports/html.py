@@ -8,7 +8,17 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from edgearch.reports import comparing, figures, lengths, plots, provenance, reading, verdict
+from edgearch.reports import (
+    comparing,
+    figures,
+    lengths,
+    plots,
+    provenance,
+    reading,
+    recommending,
+    rewriting,
+    verdict,
+)
 from edgearch.reports import format as fmt
 from edgearch.reports.facts import Facts
 from edgearch.reports.reading import Document, interval, number, part, text, texts
@@ -65,6 +75,7 @@ def deployment(document: Document) -> str:
             _section("Accuracy against sequence length", plots=_lengths(document)),
             _section("", figures.latency(document), plots=_latency(document)),
             _section("", figures.sizes(document), plots=_sizes(plots.sizes(document))),
+            _section("", rewriting.rewrites(document)),
             _section("", figures.memory(document), half=True),
             _section("", figures.operators(document), half=True),
             _section("", figures.parity(document), half=True),
@@ -84,7 +95,9 @@ def comparison(document: Document) -> str:
     return _page(
         document,
         kind="Comparison",
-        sentence=verdict.comparison(document),
+        sentence=" ".join(
+            one for one in (verdict.comparison(document), recommending.statement(document)) if one
+        ),
         failures=[*texts(document, "failures"), *failures],
         failed=all(reading.reasons(one) for one in rows),
         cards=[],
@@ -93,6 +106,7 @@ def comparison(document: Document) -> str:
                 "", table.stacked(1) if table else None, plots=[*_metric(document), *_tradeoff(document)]
             ),
             _section("Size", plots=_sizes(plots.compared_sizes(document))),
+            _section("", rewriting.rewrites(document)),
             _section("", provenance.machine(gathered)),
             _section("", provenance.artifacts(gathered), provenance.checksums(gathered)),
         ],

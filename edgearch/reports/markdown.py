@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from edgearch.reports import comparing, figures, lengths, provenance, reading, verdict
+from edgearch.reports import (
+    comparing,
+    figures,
+    lengths,
+    provenance,
+    reading,
+    recommending,
+    rewriting,
+    verdict,
+)
 from edgearch.reports import format as fmt
 from edgearch.reports.facts import Facts, Row
 from edgearch.reports.reading import Document, texts
@@ -30,6 +39,7 @@ def deployment(document: Document) -> str:
             figures.unsupported(document),
             figures.parity(document),
             figures.gate(document),
+            rewriting.rewrites(document),
             provenance.machine(document),
             provenance.condition(document),
             provenance.stages(document),
@@ -47,8 +57,10 @@ def comparison(document: Document) -> str:
     gathered = provenance.gathered(document)
     blocks = [
         *_beginning(verdict.title(document), verdict.comparison(document), document),
+        *([_block(sentence)] if (sentence := recommending.statement(document)) else []),
         *_tables(
             comparing.comparison(document),
+            rewriting.rewrites(document),
             provenance.machine(gathered),
             provenance.artifacts(gathered),
             provenance.checksums(gathered),

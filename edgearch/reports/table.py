@@ -14,7 +14,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from edgearch.reports import comparing, figures, lengths, provenance, reading, verdict
+from edgearch.reports import (
+    comparing,
+    figures,
+    lengths,
+    provenance,
+    reading,
+    recommending,
+    rewriting,
+    verdict,
+)
 from edgearch.reports import format as fmt
 from edgearch.reports.facts import Facts
 from edgearch.reports.reading import Document, parts, text, texts
@@ -34,6 +43,7 @@ def deployment(document: Document) -> RenderableType:
         figures.memory(document),
         figures.unsupported(document),
         _parity(document),
+        rewriting.rewrites(document),
         _stages(document),
         *_ending(document),
     )
@@ -46,6 +56,8 @@ def comparison(document: Document) -> RenderableType:
     return _report(
         _headline(verdict.comparison(document), len(failed) == len(rows)),
         comparing.comparison(document),
+        rewriting.rewrites(document),
+        _said(recommending.statement(document)),
         *_ending(document),
     )
 
@@ -90,6 +102,10 @@ def _headline(sentence: str, failed: bool) -> Text:
     return Text.assemble(
         ("✗ " if failed else "✓ ", "bold red" if failed else "bold green"), (sentence, "bold")
     )
+
+
+def _said(sentence: str) -> Text | None:
+    return Text(sentence, "bold") if sentence else None
 
 
 def _titled(title: str, where: str = "") -> Text:

@@ -32,6 +32,9 @@ class Session(Protocol):
     def arena_bytes(self) -> int | None:
         """Return the tensor arena's recorded size in bytes, where the runtime records one."""
 
+    def undelegated(self) -> dict[str, int] | None:
+        """Count the operators left outside a delegate by name; ``None`` where there is none."""
+
 
 def load(name: str) -> Any:
     """Import the runtime called ``name``, such as ``tflite-runtime``."""

@@ -36,6 +36,10 @@ class TflmSession:
         found = _TOTAL.search(_captured(self._interpreter.print_allocations))
         return int(found.group(1)) if found else None
 
+    def undelegated(self) -> None:
+        """Return nothing: there are no delegates."""
+        return
+
 
 def open_model(path: str, threads: int, kernels: str = "reference") -> TflmSession:
     """Load ``path``. One thread and reference kernels are all there is, whatever is asked."""

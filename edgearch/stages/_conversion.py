@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from edgearch import models
 from edgearch.data import Examples
 from edgearch.framework import make_repeatable, tf
 from edgearch.models import Architecture, Export
-from edgearch.stages import _fitting
-from edgearch.tflite import tying
+from edgearch.stages import _fitting, _rewriting
+from edgearch.tflite import kernels, tying
+from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Spec, Work, load_arrays, save_arrays
 
 Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
+
+REWRITE_EXAMPLES = 100  # on which a model with a rewrite is compared with one without
 
 
 @dataclass(frozen=True)
@@ -47,37 +50,55 @@ def source_of(work: Work) -> Source:
     return Source(request.variant, spec, work.files["weights"], work.files["trained"], request.seed)
 
 
-def to_float32(source: Source, test: Path, folder: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class Converted:
+    """What conversion to float32 found.
+
+    ``predicts`` is the role that a classifying task asks. ``roles``: role → ``activations`` (how often each
+    stands in the TensorFlow graph), ``state`` (output → input of the next step), ``instead`` (a role or
+    nothing) and ``chained`` (inputs that come from an earlier role). ``rewrites``: each with the largest
+    difference that it makes.
+    """
+
+    predicts: str
+    roles: dict[str, dict[str, Any]]
+    rewrites: list[dict[str, Any]]
+
+
+def to_float32(source: Source, test: Path, folder: Path) -> Converted:
     """Write ``<role>.float32.tflite`` for each role, its test inputs, and what Keras makes of them.
 
     ``<role>.expected.npz`` are outputs of the weights that are converted, ``<role>.float.npz`` of those
     before any pruning.
-
-    Returns:
-        The role that a classifying task asks, and role → ``activations`` (how often each stands in the
-        TensorFlow graph), ``state`` (output → input of the next step), ``instead`` (a role or nothing) and
-        ``chained`` (inputs that come from an earlier role).
     """
     architecture = _build(source)
     examples = _fitting.load_examples(test)
-    facts, earlier = {}, dict[str, np.ndarray]()
+    roles, earlier, computed = {}, dict[str, np.ndarray](), {}
     for role, export in architecture.exports.items():
         concrete = export.concrete()
         inputs = {name: np.asarray(value) for name, value in export.feed(examples).items()}
         expected = _expected(export, examples, earlier)
         earlier.update(_named(role, expected))
         save_arrays(folder / f"{role}.inputs.npz", inputs)
+        computed[role] = expected
         save_arrays(folder / f"{role}.expected.npz", expected)
         content = _converter(concrete, architecture).convert()
         (folder / f"{role}.float32.tflite").write_bytes(content)
-        facts[role] = {
+        roles[role] = {
             "activations": _activations(concrete),
             "state": dict(export.state),
             "instead": export.instead,
             "chained": {name: list(source) for name, source in export.chained.items()},
         }
+
+    def compute(_role: str, export: Export) -> dict[str, np.ndarray]:
+        return _expected(export, examples.first(REWRITE_EXAMPLES), {})
+
+    rewrites = _rewriting.differences(
+        models.find(source.variant).builder, source.spec, architecture.train, computed, compute
+    )
     _save_float(source, architecture, examples, folder)
-    return architecture.predicts, facts
+    return Converted(architecture.predicts, roles, rewrites)
 
 
 def _save_float(source: Source, architecture: Architecture, examples: Examples, folder: Path) -> None:
@@ -93,35 +114,48 @@ def _save_float(source: Source, architecture: Architecture, examples: Examples, 
         save_arrays(folder / f"{role}.float.npz", outputs)
 
 
+@dataclass
+class Refusals:
+    """What the converter refused.
+
+    ``roles``: (role, precision) → its reason, where another role can stand in. ``operators``: precision →
+    the operators that have no kernel in it, each with a reason and a remedy.
+    """
+
+    roles: dict[tuple[str, str], str] = field(default_factory=dict)
+    operators: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
 def quantize(
     source: Source, calibration: Path, roles: Sequence[str], precisions: Sequence[str], folder: Path
-) -> dict[tuple[str, str], str]:
-    """Write ``<role>.<precision>.tflite`` for each role and precision.
-
-    Returns:
-        (role, precision) → the converter's reason to refuse it, of roles that another can stand in for.
-    """
+) -> Refusals:
+    """Write ``<role>.<precision>.tflite`` for each role and precision; return those that cannot be."""
     architecture = _build(source)
     examples = _fitting.load_examples(calibration)
     asked = {role for export in architecture.exports.values() for role, _ in export.chained.values()}
-    refused, earlier = {}, dict[str, np.ndarray]()
+    refusals, earlier = Refusals(), dict[str, np.ndarray]()
     for role in roles:
         export = architecture.exports[role]
         concrete = export.concrete()
         for precision in precisions:
             converter = _converter(concrete, architecture)
             _PRECISIONS[precision](converter, partial(export.calibration, examples, earlier))
+            path = folder / f"{role}.{precision}.tflite"
             try:
-                content = tying.tie(converter.convert(), export.state)
+                path.write_bytes(tying.tie(converter.convert(), export.state))
+                lacking = kernels.lacking(tflite.read(path), precision)
             except Exception as error:  # the converter raises whatever it likes
-                if export.instead not in roles:
+                lacking = kernels.lacking_by_message(str(error), precision)
+                if export.instead in roles:
+                    refusals.roles[role, precision] = str(error).strip().splitlines()[0]
+                    continue
+                if not lacking:
                     raise
-                refused[role, precision] = str(error).strip().splitlines()[0]
-            else:
-                (folder / f"{role}.{precision}.tflite").write_bytes(content)
+            if lacking:
+                refusals.operators.setdefault(precision, []).extend(lacking)
         if role in asked:
             earlier.update(_named(role, _expected(export, examples, earlier)))
-    return refused
+    return refusals
 
 
 def _build(source: Source) -> Architecture:
@@ -182,4 +216,18 @@ def _int8(converter: Any, representative: Calibration) -> None:
     converter.inference_input_type = converter.inference_output_type = tf.int8
 
 
-_PRECISIONS = {"float16": _float16, "dynamic": _dynamic, "int8": _int8}
+def _int16x8(converter: Any, representative: Calibration) -> None:
+    """Keep int8 weights with int16 activations, input and output too."""
+    _int8(converter, representative)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    ]
+    converter.inference_input_type = converter.inference_output_type = tf.int16
+
+
+_PRECISIONS: dict[str, Callable[[Any, Calibration], None]] = {
+    "float16": _float16,
+    "dynamic": _dynamic,
+    "int8": _int8,
+    "int16x8": _int16x8,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from edgearch.models import Architecture
 from edgearch.work import Progress, Spec, Work, load_arrays, save_arrays
 
 LABELS, MASK = "labels", "mask"
+
+
+def spec_for(work: Work, dataset: Dataset) -> Spec:
+    """Return what the builder of the request needs to know."""
+    return replace(dataset.spec, rewrites=work.request.rewrites)
 
 
 def load_dataset(work: Work) -> Dataset:
@@ -53,9 +59,8 @@ def build(work: Work, spec: Spec) -> Architecture:
 def spec_of(work: Work) -> Spec:
     """Return the dataset's spec as ``train`` noted it down."""
     noted = work.facts["spec"]
-    return Spec(
-        {name: tuple(shape) for name, shape in noted["inputs"].items()}, noted["classes"], noted["latent"]
-    )
+    shapes = {name: tuple(shape) for name, shape in noted["inputs"].items()}
+    return Spec(shapes, noted["classes"], noted["latent"], work.request.rewrites)
 
 
 def save_weights(model: Any, folder: Path) -> Path:

@@ -9,9 +9,9 @@ from collections import Counter
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from edgearch.profiles import Device, Strict
+from edgearch.profiles import Device, Precision, Strict
 from edgearch.stages import _bundle, _device
 from edgearch.tflite import costs
 from edgearch.tflite import model as tflite
@@ -152,7 +152,7 @@ def _recorded_arena(work: Work, models: dict[str, Path]) -> dict[str, Any]:
 def _sizes(work: Work) -> list[dict[str, Any]]:
     """Return bytes and gzipped bytes of every precision that was converted."""
     found = []
-    for precision in ("float32", "float16", "dynamic", "int8"):
+    for precision in get_args(Precision):
         paths = [work.files.get(f"{role}.{precision}") for role in work.facts["roles"]]
         contents = [path.read_bytes() for path in paths if path]
         if contents:

@@ -6,7 +6,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _conversion
 from edgearch.work import Work
 
-DEPENDS = ("variant", "seed")
+DEPENDS = ("variant", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "numpy")
 NEEDS_TENSORFLOW = True
 
@@ -18,7 +18,7 @@ class Settings(Strict):
 def run(work: Work, _settings: Settings) -> Work:
     """Write a float32 file, test inputs and Keras's outputs for each role."""
     work.progress(None, "converting to float32")
-    predicts, facts = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
+    found = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
     kinds = {
         "float32": "float32.tflite",
         "inputs": "inputs.npz",
@@ -26,10 +26,19 @@ def run(work: Work, _settings: Settings) -> Work:
         "float": "float.npz",
     }
     files = {
-        f"{role}.{kind}": work.folder / f"{role}.{name}" for role in facts for kind, name in kinds.items()
+        f"{role}.{kind}": work.folder / f"{role}.{name}"
+        for role in found.roles
+        for kind, name in kinds.items()
     }
     by_role = {
-        kind: {role: fact[kind] for role, fact in facts.items()}
+        kind: {role: fact[kind] for role, fact in found.roles.items()}
         for kind in ("activations", "state", "instead", "chained")
     }
-    return work.plus(files, roles=list(facts), precision="float32", predicts=predicts, **by_role)
+    return work.plus(
+        files,
+        roles=list(found.roles),
+        precision="float32",
+        predicts=found.predicts,
+        rewrites=found.rewrites,
+        **by_role,
+    )

@@ -9,12 +9,14 @@ from pydantic import Field
 from edgearch import transports
 from edgearch.errors import DeviceError
 from edgearch.profiles import Device, Strict
-from edgearch.stages import _device, validate
-from edgearch.work import Work, save_arrays
+from edgearch.stages import _bundle, _device, package, validate
+from edgearch.transports import Transport
+from edgearch.work import Work, load_arrays, save_arrays
 
 DEPENDS = ("device", "host", "task")
 PACKAGES = ("scipy", "numpy")
 NEEDS_TENSORFLOW = False
+FLOAT32_EXAMPLES = 20  # enough to time float32 with, beside the precision that is deployed
 
 
 class Settings(Strict):
@@ -31,6 +33,7 @@ def run(work: Work, settings: Settings) -> Work:
         answer, outputs = _device.measure(
             connection, work, work.files["archive"], request.device.runtimes, settings.seconds
         )
+        beside = _float32(work, connection, answer["runtimes"], settings)
     finally:
         connection.close()
     runtimes = [{**runtime, "where": request.where} for runtime in answer["runtimes"]]
@@ -39,12 +42,39 @@ def run(work: Work, settings: Settings) -> Work:
         {"outputs": save_arrays(work.folder / "outputs.npz", outputs)},
         where=request.where,
         runtimes=runtimes,
+        float32=beside,
         machine=answer["machine"],
         condition=answer["condition"],
         score={**validate.compare_scores(work, outputs), "where": request.where},
         parity={**validate.parity(work, outputs), "where": request.where},
     )
     return over_budget(measured, runtimes)
+
+
+def _float32(
+    work: Work, connection: Transport, runtimes: list[dict[str, Any]], settings: Settings
+) -> dict[str, Any] | None:
+    """Time float32 in the chosen runtime, the same minute on the same machine: integers may be slower.
+
+    Nothing where the precision is float32 itself, the device does not run it, or the clock is not its own.
+    """
+    device, where = work.request.device, work.request.where
+    chosen = next((runtime["name"] for runtime in runtimes if runtime["chosen"]), None)
+    if work.facts["precision"] == "float32" or "float32" not in device.precisions:
+        return None
+    if chosen is None or where == "simulated":
+        return None
+    inputs = {
+        name: value[:FLOAT32_EXAMPLES] for name, value in load_arrays(work.files["stacked_inputs"]).items()
+    }
+    folder = work.folder / "float32"
+    _bundle.write(folder, _bundle.models_of(work, "float32"), "float32", inputs, {})
+    archive = package.pack(folder, work.folder / "float32.zip")
+    answer, _ = _device.measure(connection, work, archive, (chosen,), settings.seconds)
+    (found,) = answer["runtimes"]
+    if "set_aside" in found:
+        return None
+    return {"name": chosen, "where": where, "p50_ms": found["latency_ms"]["p50"]}
 
 
 def refuse_if_none(device: Device, runtimes: list[dict[str, Any]]) -> None:

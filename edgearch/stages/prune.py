@@ -5,6 +5,7 @@ Source: M. Zhu, S. Gupta, "To prune, or not to prune", arXiv:1710.01878, as tfmo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work
 
-DEPENDS = ("variant", "dataset", "task", "data_folder", "seed")
+DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 NEEDS_TENSORFLOW = True
 FREQUENCY = 10  # training steps between two prunings
@@ -41,16 +42,7 @@ def run(work: Work, settings: Settings) -> Work:
     # Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
     end = max(steps // 2 // FREQUENCY, 1) * FREQUENCY
     schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=end, frequency=FREQUENCY)
-    left_out: list[str] = []
-
-    def wrapped(layer: Any) -> Any:
-        try:
-            return api.prune_low_magnitude(layer, pruning_schedule=schedule)
-        except ValueError:  # tfmot does not know the layer and was not told its kernels
-            left_out.extend([layer.name] if layer.trainable_weights else [])
-            return layer
-
-    pruned = keras.models.clone_model(architecture.train, clone_function=wrapped)
+    pruned, left_out = _wrapped(architecture.train, schedule)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     pruned.compile(keras.optimizers.Adam(rate), **task.compile_options())
     x, y = task.targets(architecture.prepare(dataset.train))
@@ -71,14 +63,40 @@ def run(work: Work, settings: Settings) -> Work:
     return work.plus(
         files={"weights": _fitting.save_weights(architecture.train, work.folder)},
         pruning={"sparsity": settings.sparsity, "left_out": left_out},
-        notes=[*work.facts.get("notes", []), *_notes(left_out)],
+        notes=[*work.facts.get("notes", []), *_said(left_out)],
     )
 
 
-def _notes(left_out: list[str]) -> list[str]:
-    if not left_out:
-        return []
-    return [
-        f"Not pruned: {', '.join(left_out)}. tfmot knows no kernel of such a layer; one that names its own "
-        "(PrunableLayer) is pruned."
-    ]
+def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """Return ``model`` with every prunable layer wrapped, and the layers with kernels that are not.
+
+    The others stay the very layers they are: a custom one need not say how to clone it.
+    """
+    left_out: list[dict[str, Any]] = []
+
+    def wrapped(layer: Any) -> Any:
+        if isinstance(layer, _prunable()):
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+        parameters = sum(
+            math.prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1
+        )
+        if parameters:
+            left_out.append({"layer": layer.name, "kind": type(layer).__name__, "parameters": parameters})
+        return layer
+
+    return keras.models.clone_model(model, clone_function=wrapped), left_out
+
+
+def _prunable() -> tuple[type, ...]:
+    """Return the layers, with their subclasses, whose kernels tfmot prunes.
+
+    It refuses layers that it does not know, and of a depthwise convolution it prunes nothing.
+    """
+    layers = keras.layers
+    told = tfmot.sparsity.keras.PrunableLayer  # a layer of ours that names its own kernels
+    return (layers.Dense, layers.Conv1D, layers.Conv2D, layers.LSTM, layers.GRU, layers.SimpleRNN, told)
+
+
+def _said(left_out: list[dict[str, Any]]) -> list[str]:
+    named = [f"{one['layer']} ({one['kind']}, {one['parameters']:,} parameters)" for one in left_out]
+    return [f"Left out of pruning: {', '.join(named)}."] if named else []

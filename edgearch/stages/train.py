@@ -16,7 +16,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work, save_arrays
 
-DEPENDS = ("variant", "dataset", "task", "data_folder", "seed")
+DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "numpy", "scikit-learn")
 NEEDS_TENSORFLOW = True
 
@@ -40,7 +40,7 @@ def run(work: Work, settings: Settings) -> Work:
     make_repeatable(work.request.seed)
     work.progress(None, "loading data")
     dataset = _fitting.load_dataset(work)
-    spec = replace(dataset.spec, latent=settings.latent)
+    spec = replace(_fitting.spec_for(work, dataset), latent=settings.latent)
     architecture = _fitting.build(work, spec)
     test = dataset.test.first(settings.test_examples)
     baseline = baseline_of(work, replace(dataset, test=test))

@@ -111,7 +111,7 @@ def _zeros(tensor: Tensor) -> int:
     return int(np.count_nonzero(values == tensor.zero_point))
 
 
-def precision(model: Model) -> Literal["float32", "float16", "dynamic", "int8"]:
+def precision(model: Model) -> Literal["float32", "float16", "dynamic", "int8", "int16x8"]:
     """Tell a model's precision from the types of its kernels and of its activations."""
     kernels = {tensor.dtype for tensor in _weights(model) if len(tensor.shape) > 1}
     activations = {
@@ -122,7 +122,7 @@ def precision(model: Model) -> Literal["float32", "float16", "dynamic", "int8"]:
         for index in operator.outputs
     }
     if activations & {"int8", "uint8", "int16"} and "float32" not in activations:
-        return "int8"
+        return "int16x8" if "int16" in activations else "int8"
     if kernels & {"int8", "uint8", "int4"}:
         return "dynamic"
     return "float16" if "float16" in kernels else "float32"

@@ -94,3 +94,12 @@ def write_pair(folder: Path, prefix: str, count: int) -> None:
     for name, array in (("images-idx3", images), ("labels-idx1", labels)):
         header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
         (folder / f"{prefix}-{name}-ubyte.gz").write_bytes(gzip.compress(header + array.tobytes()))
+
+
+def test_digits_rows_are_the_digits_row_by_row_in_the_same_splits() -> None:
+    images, rows = data.source("digits").load(None), data.source("digits_rows").load(None)
+    assert rows.spec.inputs == {"sequence": (8, 8)}
+    for name in ("train", "validation", "calibration", "test"):
+        image, row = getattr(images, name), getattr(rows, name)
+        np.testing.assert_array_equal(row.inputs["sequence"], image.inputs["image"][..., 0])
+        np.testing.assert_array_equal(row.labels, image.labels)

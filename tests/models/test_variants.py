@@ -9,8 +9,9 @@ from edgearch.errors import RequestError
 from edgearch.work import Spec
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
-ALL = (variant for variants in models.families().values() for variant in variants)
-VARIANTS = sorted(variant for variant in ALL if models.find(variant).purpose.dataset == "digits")
+ALL = sorted(variant for variants in models.families().values() for variant in variants)
+VARIANTS = [variant for variant in ALL if models.find(variant).purpose == models.Purpose()]
+SEQUENCES = [variant for variant in ALL if models.find(variant).purpose.dataset == "digits_rows"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -24,6 +25,18 @@ def test_variant_builds_for_every_size_and_its_export_computes(
     export = architecture.exports["model"]
     assert export.inputs == {"image": (1, *shape)}
     outputs = export.function(image=tf.zeros((1, *shape)))
+    assert {name: tuple(value.shape) for name, value in outputs.items()} == {"logits": (1, 10)}
+
+
+@pytest.mark.parametrize("variant", SEQUENCES)
+@pytest.mark.parametrize("shape", [(8, 8), (28, 5), (1, 3)], ids=str)
+def test_variant_for_sequences_builds_for_every_length_and_its_export_computes(
+    variant: str, shape: tuple[int, int]
+) -> None:
+    from edgearch.framework import tf
+
+    architecture = models.find(variant).builder(Spec({"sequence": shape}, 10))
+    outputs = architecture.exports["model"].function(sequence=tf.zeros((1, *shape)))
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {"logits": (1, 10)}
 
 
@@ -42,3 +55,15 @@ def test_resnet8_has_the_benchmarks_parameters_on_its_own_input() -> None:
 def test_cnn_refuses_inputs_that_are_no_image() -> None:
     with pytest.raises(RequestError, match="image"):
         models.find("cnn").builder(Spec({"sequence": (8, 8)}, 10))
+
+
+def test_vit_refuses_images_that_have_no_cut_into_square_patches() -> None:
+    with pytest.raises(RequestError, match="31×31 pixels have no such cut"):
+        models.find("vit").builder(Spec({"image": (31, 31, 1)}, 10))
+    with pytest.raises(RequestError, match="image"):
+        models.find("vit").builder(Spec({"sequence": (8, 8)}, 10))
+
+
+def test_transformer_refuses_inputs_that_are_no_sequence() -> None:
+    with pytest.raises(RequestError, match=r"sequence \(steps, features\)"):
+        models.find("transformer").builder(Spec({"image": (8, 8, 1)}, 10))
