@@ -18,7 +18,7 @@ EPSILON = 1e-12  # the least squared length, as in tf.math.l2_normalize
 def gcn() -> Any:
     """Return spektral's graph convolution."""
 
-    class GCN(spektral_layers.GCNConv, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc,name-defined]
+    class GCN(spektral_layers.GCNConv, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc]
         def get_prunable_weights(self) -> list[Any]:
             return [self.kernel]
 
@@ -33,7 +33,7 @@ def gat() -> Any:
     microcontrollers lack, and with −10¹⁰, which leaves int8 no steps for the scores.
     """
 
-    class GAT(spektral_layers.GATConv, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc,name-defined]
+    class GAT(spektral_layers.GATConv, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc]
         def _call_dense(self, x: Any, mask: Any) -> tuple[Any, Any]:
             """Attend from (batch, nodes, features) where ``mask``, (batch, nodes, nodes), is 0."""
             x = tf.einsum("bni,iho->bnho", x, self.kernel)
@@ -69,7 +69,7 @@ def gat_twin(layer: Any, x: Any, mask: Any) -> Any:
 def sage() -> Any:
     """Return spektral's GraphSAGE layer over (nodes, edges), which makes the sparse matrix it wants."""
 
-    class SAGE(keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc,name-defined]
+    class SAGE(keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc]
         def __init__(self, channels: int, activation: str | None = None, **options: Any) -> None:
             super().__init__(**options)
             self.inner = spektral_layers.GraphSageConv(channels, activation=activation)
