@@ -11,7 +11,6 @@ from typing import Any
 from edgearch.framework import keras, spektral_layers, tf, tfmot
 
 SLOPE = 0.2  # of the leaky ReLU in arXiv:1710.10903
-EPSILON = 1e-12  # the least squared length, as in tf.math.l2_normalize
 
 
 @functools.cache
@@ -67,12 +66,22 @@ def gat_twin(layer: Any, x: Any, mask: Any) -> Any:
 
 @functools.cache
 def sage() -> Any:
-    """Return spektral's GraphSAGE layer over (nodes, edges), which makes the sparse matrix it wants."""
+    """Return spektral's GraphSAGE layer over (nodes, edges), without the division by each output's length.
+
+    Spektral wants a sparse matrix, which is made here. The division is left out because int8 has few steps
+    for sums of squares: the kernels of different runtimes then disagree.
+    """
+
+    class Mean(spektral_layers.GraphSageConv):  # type: ignore[misc,name-defined]
+        def call(self, inputs: Any) -> Any:
+            x, adjacency, _ = self.get_inputs(inputs)
+            both = tf.concat([x, self.propagate(x, adjacency)], axis=-1)
+            return self.activation(tf.matmul(both, self.kernel) + self.bias)
 
     class SAGE(keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer):  # type: ignore[misc]
         def __init__(self, channels: int, activation: str | None = None, **options: Any) -> None:
             super().__init__(**options)
-            self.inner = spektral_layers.GraphSageConv(channels, activation=activation)
+            self.inner = Mean(channels, activation=activation)
 
         def call(self, inputs: Any) -> Any:
             """Take nodes, (batch, nodes, features), and edges, (batch, edges, 2), with −1 for none."""
@@ -89,11 +98,15 @@ def sage() -> Any:
 
 
 def _one_graph(edges: Any, graphs: Any, nodes: Any) -> Any:
-    """Return all graphs of a batch as one sparse matrix: graph g's nodes begin at g × ``nodes``."""
+    """Return all graphs of a batch as one sparse matrix, each node joined to itself too.
+
+    Graph g's nodes begin at g × ``nodes``.
+    """
     shifted = edges + tf.range(graphs)[:, None, None] * nodes
-    real = tf.cast(tf.boolean_mask(shifted, edges[..., 0] >= 0), tf.int64)
-    size = tf.cast(graphs * nodes, tf.int64)
-    return tf.sparse.reorder(tf.SparseTensor(real, tf.ones(tf.shape(real)[0]), tf.stack([size, size])))
+    own = tf.tile(tf.range(graphs * nodes)[:, None], (1, 2))
+    pairs = tf.concat([tf.boolean_mask(shifted, edges[..., 0] >= 0), own], axis=0)
+    size = tf.cast(tf.stack([graphs * nodes] * 2), tf.int64)
+    return tf.SparseTensor(tf.cast(pairs, tf.int64), tf.ones(tf.shape(pairs)[0]), size)
 
 
 def sage_twin(layer: Any, own: Any, others: Any, weights: Any) -> Any:
@@ -106,7 +119,4 @@ def sage_twin(layer: Any, own: Any, others: Any, weights: Any) -> Any:
         weights: (groups, 1, fan-out): their shares of the mean, 0 where the sample is not filled.
     """
     both = tf.concat([own, tf.matmul(weights, others)], axis=-1)
-    values = tf.tensordot(both, layer.inner.kernel, 1) + layer.inner.bias
-    # Not tf.math.l2_normalize: its SQUARE has no int8, so float would come back in the middle of the model.
-    length = tf.math.rsqrt(tf.maximum(tf.reduce_sum(values * values, axis=-1, keepdims=True), EPSILON))
-    return layer.inner.activation(values * length)
+    return layer.inner.activation(tf.tensordot(both, layer.inner.kernel, 1) + layer.inner.bias)

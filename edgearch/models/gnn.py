@@ -50,14 +50,16 @@ def gcn(spec: Spec) -> Architecture:
 def gat(spec: Spec) -> Architecture:
     """Build graph attention: 4 heads of 8 units, then one; who is no neighbour gets −10 before the softmax.
 
-    Source: P. Veličković et al., arXiv:1710.10903, with ReLU in place of ELU, half of the heads, and a mask
-    as an input. The export computes one head after the other.
+    Source: P. Veličković et al., arXiv:1710.10903, with ReLU in place of ELU, half of the heads, no dropout
+    of attention (with five neighbours there is none to spare), and a mask as an input. The export computes
+    one head after the other.
     """
     nodes, features = _shape(spec)
     inputs, mask = keras.Input((nodes, features), name="nodes"), keras.Input((nodes, nodes), name="mask")
     layer, decay = _graph_layers.gat(), keras.regularizers.L2(5e-4)
-    hidden = layer(8, attn_heads=4, activation="relu", kernel_regularizer=decay, name="hidden")
-    last = layer(spec.classes, name="logits")
+    options = {"attn_heads": 4, "dropout_rate": 0.0, "kernel_regularizer": decay}
+    hidden = layer(8, activation="relu", name="hidden", **options)
+    last = layer(spec.classes, dropout_rate=0.0, name="logits")
     x = keras.layers.Dropout(0.5, name="dropout_inputs")(inputs)
     x = keras.layers.Dropout(0.5, name="dropout_hidden")(hidden([x, mask]))
     model = keras.Model({"nodes": inputs, "mask": mask}, last([x, mask]), name="gnn_gat")
