@@ -11,7 +11,7 @@ from pathlib import Path
 from edgearch.data import Dataset, _splits
 
 SUMMARY = "1,797 real handwritten digits, 8×8, from scikit-learn: no network, trains in seconds"
-TASKS = ("classify", "reconstruct")
+TASKS = ("classify", "reconstruct", "generate")
 
 
 def fingerprint(folder: Path | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgearch.data import Dataset, _idx, _keras
 
 SUMMARY = "70,000 handwritten digits, 28×28 (Keras cache, or a folder with the IDX files)"
-TASKS = ("classify", "reconstruct")
+TASKS = ("classify", "reconstruct", "generate")
 LABELS = tuple("0123456789")
 FILES = ["mnist.npz"]
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from edgearch import tasks
 from edgearch.framework import keras, make_repeatable, tfmot
+from edgearch.models import Architecture
 from edgearch.profiles import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work
@@ -42,29 +43,47 @@ def run(work: Work, settings: Settings) -> Work:
     # Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
     end = max(steps // 2 // FREQUENCY, 1) * FREQUENCY
     schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=end, frequency=FREQUENCY)
-    pruned, left_out = _wrapped(architecture.train, schedule)
+    pruned, pairs, left_out = _twin(architecture, schedule)
+    recipe = architecture.recipe
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    pruned.compile(keras.optimizers.Adam(rate), **task.compile_options())
+    pruned.compile(keras.optimizers.Adam(rate, beta_1=recipe.beta_1), **task.compile_options())
     x, y = task.targets(architecture.prepare(dataset.train))
-    batches = _fitting.batches(x, y, settings.batch_size, work.request.seed, crop=architecture.recipe.crop)
+    batches = _fitting.batches(x, y, settings.batch_size, work.request.seed, crop=recipe.crop)
     pruned.fit(
         batches,
         epochs=settings.epochs,
-        validation_data=task.targets(architecture.prepare(dataset.validation)),
+        validation_data=task.targets(architecture.prepare(dataset.validation)) if recipe.monitor else None,
         callbacks=[
             api.UpdatePruningStep(),
             _fitting.progress_callback(work.progress, settings.epochs),
         ],
         verbose=0,
     )
-    stripped = api.strip_pruning(pruned)
-    for layer in architecture.train.layers:
-        layer.set_weights(stripped.get_layer(layer.name).get_weights())
+    for original, wrapped in pairs:
+        stripped = api.strip_pruning(wrapped)
+        for layer in original.layers:
+            layer.set_weights(stripped.get_layer(layer.name).get_weights())
+    for name, (original, _) in zip(architecture.parts, pairs, strict=False):
+        setattr(architecture.train, name, original)
     return work.plus(
         files={"weights": _fitting.save_weights(architecture.train, work.folder)},
         pruning={"sparsity": settings.sparsity, "left_out": left_out},
         notes=[*work.facts.get("notes", []), *_said(left_out)],
     )
+
+
+def _twin(architecture: Architecture, schedule: Any) -> tuple[Any, list[tuple[Any, Any]], list[dict[str, Any]]]:
+    """Return the model to fine-tune, each functional model of it with its pruning twin, and what is left out.
+
+    The twins take the place of the parts that ``architecture`` names, so its own train step prunes them.
+    """
+    train = architecture.train
+    originals = [getattr(train, name) for name in architecture.parts] or [train]
+    twins, left_out = zip(*(_wrapped(original, schedule) for original in originals), strict=True)
+    for name, twin in zip(architecture.parts, twins, strict=False):
+        setattr(train, name, twin)
+    pairs = list(zip(originals, twins, strict=True))
+    return (train if architecture.parts else twins[0]), pairs, [one for part in left_out for one in part]
 
 
 def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
