@@ -19,7 +19,7 @@ _FIGURES: tuple[tuple[str, Callable[[Document], Document]], ...] = (
 def comparison(document: Document) -> Facts | None:
     """Return a row for each precision; one that failed before it was measured says why instead."""
     rows = reading.precisions(document)
-    metrics = sorted({text(part(one, "score"), "metric") for one in rows} - {""})
+    metrics = sorted({reading.metric_name(part(one, "score")) for one in rows} - {""})
     mixed = {name for name, figures in _FIGURES if " and " in reading.wheres(rows, figures)}
     return facts(
         "comparison",

@@ -13,7 +13,8 @@ from edgearch.reports.reading import Document, interval, number, part, parts, te
 def score(document: Document) -> Facts | None:
     """Return the metric before and after, their difference, and what a paired test says of it."""
     found = part(document, "score")
-    name, beside = text(found, "metric") or "metric", part(found, "baseline")
+    baselines, beside = part(found, "baselines"), part(found, "baseline")
+    name = reading.metric_name(found) or "metric"
     delta, interval_of_delta = fmt.difference(number(found, "delta"), interval(found, "ci95"))
     rows = [
         Row(("float", fmt.metric(number(found, "float")), fmt.interval(interval(found, "float_ci95")))),
@@ -26,6 +27,11 @@ def score(document: Document) -> Facts | None:
         ),
         Row(("difference", delta, interval_of_delta)),
         Row((text(beside, "name") or "baseline", fmt.metric(number(beside, "value")), fmt.MISSING)),
+        Row(("difference, of float", _share(found), "")),
+        *(
+            Row((fmt.line(way), fmt.metric(number(part(baselines, way), text(found, "metric"))), ""))
+            for way in baselines
+        ),
     ]
     return facts(
         "score",
@@ -35,6 +41,41 @@ def score(document: Document) -> Facts | None:
         where=reading.where(document, found),
         notes=[_tested(found), _direction(found), text(beside, "note")],
     )
+
+
+def beside(document: Document) -> Facts | None:
+    """Return the figures that a task gives beside its metric, in float, deployed and of simpler ways."""
+    found = part(document, "score")
+    figures = part(part(found, "details"), "figures")
+    before, after, baselines = part(figures, "float"), part(figures, "deployed"), part(found, "baselines")
+    return facts(
+        "beside",
+        "Beside the metric",
+        [
+            Column(""),
+            *(Column(way, numeric=True) for way in ("float", "deployed", *map(fmt.line, baselines))),
+        ],
+        [
+            Row(
+                (
+                    fmt.line(name),
+                    *(fmt.metric(number(of, name)) for of in (before, after)),
+                    *(fmt.metric(number(part(baselines, way), name)) for way in baselines),
+                )
+            )
+            for name in after
+        ],
+        where=reading.where(document, found),
+    )
+
+
+def _share(found: Document) -> str:
+    """Return the difference as a share of float's value, where that is what its budget is measured in."""
+    delta, before = number(found, "delta"), number(found, "float")
+    if text(found, "budget") != "relative" or delta is None or not before:
+        return fmt.MISSING
+    share = fmt.percent(abs(delta / before))
+    return f"{'+' if delta > 0 else fmt.MINUS}{share}" if delta else share
 
 
 def _tested(found: Document) -> str:

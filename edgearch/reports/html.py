@@ -12,6 +12,7 @@ from edgearch.reports import (
     comparing,
     figures,
     lengths,
+    pictures,
     plots,
     provenance,
     reading,
@@ -71,7 +72,8 @@ def deployment(document: Document) -> str:
         cards=[_metric_card(document), _latency_card(document), _size_card(document), _memory_card(document)],
         sections=[
             _section("", figures.unsupported(document)),
-            _section("", figures.score(document), plots=_confusion(document)),
+            _section("", figures.score(document), figures.beside(document), plots=_confusion(document)),
+            _section("Images", plots=_images(document)),
             _section("Accuracy against sequence length", plots=_lengths(document)),
             _section("", figures.latency(document), plots=_latency(document)),
             _section("", figures.sizes(document), plots=_sizes(plots.sizes(document))),
@@ -166,6 +168,13 @@ def _lengths(document: Document) -> list[Plot]:
     return _plot(plots.lengths(document), lengths.CAPTION)
 
 
+def _images(document: Document) -> list[Plot]:
+    return _plot(
+        pictures.images(document),
+        "Each column is one input: what the float model makes of it, and what the deployed one does.",
+    )
+
+
 def _latency(document: Document) -> list[Plot]:
     return _plot(
         plots.latency(document),
@@ -200,18 +209,21 @@ def _metric_card(document: Document) -> Card | None:
         return None
     delta, bounds = fmt.difference(number(found, "delta"), interval(found, "ci95"))
     beside = (f"{delta} {bounds}".replace(fmt.MISSING, "").strip(), fmt.p_statement(number(found, "p_value")))
-    return Card(text(found, "metric") or "metric", fmt.metric(value), beside, reading.where(document, found))
+    return Card(
+        reading.metric_name(found) or "metric", fmt.metric(value), beside, reading.where(document, found)
+    )
 
 
 def _latency_card(document: Document) -> Card | None:
     runtime = reading.chosen(document)
-    found = part(runtime, "latency_ms")
+    label, timed = reading.timings(runtime)[0]
+    found = part(timed, "latency_ms")
     p50, p99 = number(found, "p50"), number(found, "p99")
     if p50 is None:
         return None
     whole = number(part(runtime, "sequence_latency_ms"), "p50")
     steps = f"{reading.steps(runtime)} steps {fmt.duration(whole)}" if whole is not None else ""
-    beside = (text(runtime, "name"), f"p99 {fmt.duration(p99)}" if p99 is not None else "", steps)
+    beside = (label, f"p99 {fmt.duration(p99)}" if p99 is not None else "", steps)
     return Card(
         "latency of a step, p50" if steps else "latency, p50",
         fmt.duration(p50),

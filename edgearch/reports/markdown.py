@@ -33,6 +33,7 @@ def deployment(document: Document) -> str:
         *_tables(
             figures.score(document),
             lengths.table(document),
+            figures.beside(document),
             figures.sizes(document),
             figures.latency(document),
             figures.memory(document),

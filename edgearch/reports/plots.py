@@ -331,7 +331,7 @@ def metric(document: Document) -> str:
     ]
     if not known:
         return ""
-    name = text(known[0][1], "metric") or "metric"
+    name = reading.metric_name(known[0][1]) or "metric"
     where = reading.wheres([one for one, _ in scored], lambda one: part(one, "score"))
 
     def draw(figure: Figure) -> None:

@@ -132,6 +132,11 @@ def refused(runtime: Document) -> list[tuple[str, str]]:
     ]
 
 
+def metric_name(score: Document) -> str:
+    """Return what people call the metric."""
+    return text(score, "title") or text(score, "metric").replace("_", " ")
+
+
 def precision(document: Document) -> str:
     """Return the precision of what was deployed."""
     return next((text(one, "precision") for one in parts(document, "artifacts") if one.get("precision")), "")

@@ -38,6 +38,7 @@ def deployment(document: Document) -> RenderableType:
         _headline(verdict.deployment(document), bool(reading.reasons(document))),
         figures.score(document),
         lengths.table(document),
+        figures.beside(document),
         figures.sizes(document),
         figures.latency(document),
         figures.memory(document),

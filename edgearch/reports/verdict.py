@@ -58,17 +58,18 @@ def _metric(document: Document) -> str:
         said.append(f"difference {delta}" + (f" {bounds}" if bounds != fmt.MISSING else ""))
     said += [fmt.p_statement(number(found, "p_value")), reading.where(document, found)]
     return (
-        f"{fmt.metric(value)} {text(found, 'metric')}".rstrip()
+        f"{fmt.metric(value)} {reading.metric_name(found)}".rstrip()
         + f" ({', '.join(one for one in said if one)})"
     )
 
 
 def _latency(document: Document) -> str:
     runtime = reading.chosen(document)
-    median = number(part(runtime, "latency_ms"), "p50")
+    label, timed = reading.timings(runtime)[0]  # of several roles the first, named: it is not the whole
+    median = number(part(timed, "latency_ms"), "p50")
     if median is None:
         return ""
-    said = ["p50", text(runtime, "name"), reading.where(document, runtime)]
+    said = ["p50", label, reading.where(document, runtime)]
     whole = number(part(runtime, "sequence_latency_ms"), "p50")
     step = f" a step, {fmt.duration(whole)} for {reading.steps(runtime)}" if whole is not None else ""
     return f"{fmt.duration(median)}{step} ({', '.join(one for one in said if one)})"
@@ -120,7 +121,7 @@ def _best(rows: list[Document]) -> str:
     best, value = _least(rows, signed)
     if value is None:
         return ""
-    metric = text(part(best[0], "score"), "metric")
+    metric = reading.metric_name(part(best[0], "score"))
     where = reading.where(best[0], part(best[0], "score"))
     return f"best {metric} {_names(best)} ({fmt.metric(sign * value)}{f', {where}' if where else ''})"
 
@@ -130,7 +131,7 @@ def _fastest(rows: list[Document]) -> str:
     if value is None:
         return ""
     runtime = reading.chosen(best[0])
-    said = ["p50", text(runtime, "name"), reading.where(best[0], runtime)]
+    said = ["p50", reading.timings(runtime)[0][0], reading.where(best[0], runtime)]
     return f"fastest {_names(best)} ({fmt.duration(value)}, {', '.join(one for one in said if one)})"
 
 

@@ -72,7 +72,9 @@ def run(work: Work, settings: Settings) -> Work:
     )
 
 
-def _twin(architecture: Architecture, schedule: Any) -> tuple[Any, list[tuple[Any, Any]], list[dict[str, Any]]]:
+def _twin(
+    architecture: Architecture, schedule: Any
+) -> tuple[Any, list[tuple[Any, Any]], list[dict[str, Any]]]:
     """Return the model to fine-tune, each functional model of it with its pruning twin, and what is left out.
 
     The twins take the place of the parts that ``architecture`` names, so its own train step prunes them.

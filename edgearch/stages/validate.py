@@ -70,7 +70,7 @@ def over_budget(score: Mapping[str, Any], settings: Settings) -> str | None:
     allowed = settings.max_relative_drop * abs(score["float"]) if relative else settings.max_drop
     if not drop > allowed:
         return None
-    name = score["metric"].replace("_", " ")
+    name = score["title"]
     lost = "loses {:.4f} {} against" if score["higher_is_better"] else "has {:.4f} more {} than"
     shares = f", {drop / abs(score['float']):.1%} of it" if relative and score["float"] else ""
     limit = f"{settings.max_relative_drop:.1%}" if relative else f"{settings.max_drop}"

@@ -31,9 +31,10 @@ class Score:
 
     ``per_example``, (examples,), has the metric as its mean; metrics without one give ``resample``, which
     computes the value for an array of example indices. ``details`` are JSON values for reports.
-    ``budget`` says what a loss is measured in: the metric's own unit, or a share of the float value, for
-    metrics whose unit says nothing to a user. ``baselines`` are what other, simpler ways come to, in the
-    metric and in the ``figures`` among the details: way → name → value.
+    ``title`` is what people call the metric, where that is not its name. ``budget`` says what a loss is
+    measured in: the metric's own unit, or a share of the float value, for metrics whose unit says nothing to
+    a user. ``baselines`` are what other, simpler ways come to, in the metric and in the ``figures`` among
+    the details: way → name → value.
     """
 
     metric: str
@@ -42,6 +43,7 @@ class Score:
     per_example: np.ndarray | None = None
     resample: Callable[[np.ndarray], float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
     budget: Budget = "absolute"
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

@@ -1,7 +1,8 @@
-"""Images as JSON values, for reports."""
+"""Images as JSON values, for reports: shape, and bytes in base64, for a number a line would fill pages."""
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
@@ -13,5 +14,6 @@ def shown(caption: str, images: np.ndarray, originals: np.ndarray | None = None)
     return found if originals is None else {**found, "originals": _pixels(originals)}
 
 
-def _pixels(images: np.ndarray) -> Any:
-    return np.round(np.clip(images, 0, 1) * 255).astype(int).tolist()
+def _pixels(images: np.ndarray) -> dict[str, Any]:
+    pixels = np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    return {"shape": list(pixels.shape), "base64": base64.b64encode(pixels.tobytes()).decode()}

@@ -54,6 +54,7 @@ def score(predictor: Predictor, examples: Examples, prepared: Arrays) -> Score:
         True,
         resample=lambda index: auc(labels[index], error[index]),
         details={"images": [shown]},
+        title="AUC",
         budget="relative",
         baselines={
             f"PCA with {BASELINE} components": {METRIC: auc(labels, squared_error(linear, originals))}

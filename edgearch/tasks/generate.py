@@ -87,6 +87,7 @@ def score(predictor: Predictor, examples: Examples, prepared: Arrays) -> Score:
             "figures": figures,
             "generated": counts.tolist(),
         },
+        title="Fréchet distance",
         budget="relative",
         baselines={f"{len(train)} training images": {METRIC: frechet(real, train)}},
     )

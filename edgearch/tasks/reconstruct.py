@@ -75,6 +75,7 @@ def score(predictor: Predictor, examples: Examples, prepared: Arrays) -> Score:
         False,
         bound,
         details={"images": shown, "figures": _figures(copies, images, kl)},
+        title="negative ELBO",
         budget="relative",
         baselines={
             f"PCA with {size} components": {
