@@ -101,9 +101,9 @@ def _resampled(before: Score, after: Score, examples: int) -> tuple[list[float],
     with threadpool_limits(1):  # matrices this small lose more to waiting threads than they gain
         pairs = np.array([(before.resample(index), after.resample(index)) for index in indices])
     differences = _centred(pairs[:, 1] - pairs[:, 0], after.value - before.value)
-    side = min(np.mean(differences <= 0), np.mean(differences >= 0))
+    side = min(float(np.mean(differences <= 0)), float(np.mean(differences >= 0)))
     own = [_percentiles(_centred(pairs[:, i], score.value)) for i, score in enumerate((before, after))]
-    return _percentiles(differences), float(min(1.0, 2 * side)), own
+    return _percentiles(differences), min(1.0, 2 * side), own
 
 
 def _centred(values: np.ndarray, value: float) -> np.ndarray:
@@ -112,7 +112,7 @@ def _centred(values: np.ndarray, value: float) -> np.ndarray:
     Examples occur twice in a resample, so some metrics are larger there, a Fréchet distance for one: what
     resamples tell is the spread.
     """
-    return values - values.mean() + value
+    return np.asarray(values - values.mean() + value)
 
 
 def _percentiles(values: np.ndarray) -> list[float]:

@@ -180,3 +180,38 @@ def test_brackets_and_escape_codes_of_a_device_are_only_text() -> None:
     document["runtimes"][2]["set_aside"] = "[red]\x1b[2Jgone[/nonsense]"
     line = line_with(printed(table.deployment, document), "armnn")
     assert line.rstrip().endswith("set aside: [red]�[2Jgone[/nonsense]")
+
+
+def relative() -> Document:
+    """Return a deployment whose metric is in nats, lower is better, with a simpler way beside it."""
+    document = samples.deployment()
+    document["score"] |= {
+        "metric": "negative_elbo", "title": "negative ELBO", "higher_is_better": False, "budget": "relative",
+        "float": 56.47, "deployed": 56.54, "delta": 0.068, "ci95": [0.003, 0.139], "p_value": 0.06,
+        "baselines": {"PCA with 8 components": {"negative_elbo": 93.57, "squared error of a pixel": 0.0248}},
+        "details": {
+            "figures": {
+                "float": {"squared error of a pixel": 0.0125},
+                "deployed": {"squared error of a pixel": 0.0126},
+            }
+        },
+    }  # fmt: skip
+    return document
+
+
+def test_metric_that_is_no_accuracy_has_its_own_name_share_and_direction() -> None:
+    text = printed(table.deployment, relative())
+    assert "56.54 negative ELBO (float 56.47, difference +0.068" in text.replace("\n", " ")
+    assert "Negative ELBO" in text
+    assert "+0.1 %" in line_with(text, "difference, of float")
+    assert "93.57" in line_with(text, "PCA with 8 components")
+    assert "Lower is better." in text
+
+
+def test_figures_beside_the_metric_stand_with_those_of_simpler_ways() -> None:
+    line = line_with(printed(table.deployment, relative()), "squared error of a pixel")
+    assert line.split()[-3:] == ["0.0125", "0.0126", "0.0248"]
+
+
+def test_share_of_float_is_for_metrics_whose_budget_is_one() -> None:
+    assert "of float" not in printed(table.deployment, samples.deployment())
