@@ -72,7 +72,7 @@ def sage() -> Any:
     for sums of squares: the kernels of different runtimes then disagree.
     """
 
-    class Mean(spektral_layers.GraphSageConv):  # type: ignore[misc,name-defined]
+    class Mean(spektral_layers.GraphSageConv):  # type: ignore[misc]
         def call(self, inputs: Any) -> Any:
             x, adjacency, _ = self.get_inputs(inputs)
             both = tf.concat([x, self.propagate(x, adjacency)], axis=-1)
