@@ -49,7 +49,7 @@ def test_step_driven_over_a_sequence_gives_what_the_trained_model_gives_for_it(v
     export = architecture.exports["step"]
     for layer in architecture.train.layers:  # as training would: other weights, in the same variables
         layer.set_weights([value + 0.1 for value in layer.get_weights()])
-    last = [list(example)[-1][1]["logits"] for example in export.driven(EXAMPLES)]
+    last = [list(example)[-1][1]["logits"] for example in export.driven(EXAMPLES, {})]
     expected = architecture.train(EXAMPLES.inputs["sequence"], training=False)
     # float32 sums over 8 steps in another order
     np.testing.assert_allclose(np.concatenate(last), expected, atol=1e-5)
@@ -62,7 +62,7 @@ def test_step_is_calibrated_on_the_states_that_real_sequences_lead_to(variant: s
     export = built(variant).exports["step"]
     assert list(export.inputs) == ["features", *STEPPED[variant]]
     assert export.state == {f"next_{name}": name for name in STEPPED[variant]}
-    fed = list(export.calibration(EXAMPLES))
+    fed = list(export.calibration(EXAMPLES, {}))
     assert len(fed) == 3 * 8
     for name in STEPPED[variant]:
         states = np.stack([one[name] for one in fed]).reshape(3, 8, -1)
