@@ -32,8 +32,8 @@ class Spec:
 
     inputs: Mapping[str, tuple[int, ...]]
     classes: int
-    latent: int | None = None
     rewrites: tuple[str, ...] = ()
+    latent: int | None = None
 
 
 @dataclass(frozen=True)

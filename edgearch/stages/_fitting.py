@@ -60,7 +60,7 @@ def spec_of(work: Work) -> Spec:
     """Return the dataset's spec as ``train`` noted it down."""
     noted = work.facts["spec"]
     shapes = {name: tuple(shape) for name, shape in noted["inputs"].items()}
-    return Spec(shapes, noted["classes"], noted["latent"], work.request.rewrites)
+    return Spec(shapes, noted["classes"], work.request.rewrites, noted["latent"])
 
 
 def save_weights(model: Any, folder: Path) -> Path:

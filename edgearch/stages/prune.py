@@ -99,7 +99,9 @@ def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
         if isinstance(layer, _prunable()):
             return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
         parameters = sum(
-            math.prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1
+            math.prod(weight.shape)
+            for weight in layer.trainable_weights
+            if len(weight.shape) > 1 and "bias" not in weight.name  # a head's bias has two dimensions too
         )
         if parameters:
             left_out.append({"layer": layer.name, "kind": type(layer).__name__, "parameters": parameters})

@@ -18,7 +18,7 @@ SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
 
 
 def built(variant: str, shape: tuple[int, ...] = (8, 8, 1), latent: int | None = None) -> Architecture:
-    return models.find(variant).builder(Spec({"image": shape}, 10, latent))
+    return models.find(variant).builder(Spec({"image": shape}, 10, latent=latent))
 
 
 def images(count: int, shape: tuple[int, ...] = (8, 8, 1)) -> Examples:
@@ -48,12 +48,11 @@ def test_variant_makes_images_of_every_size_and_its_roles_fit_together(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_graph_that_goes_to_a_device_holds_no_random_and_no_dynamic_operator(variant: str) -> None:
-    from edgearch.stages import _conversion
 
     for role, export in built(variant).exports.items():
-        nodes = {node.op for node in _conversion._concrete(export).graph.as_graph_def().node}
+        nodes = {node.op for node in export.concrete().graph.as_graph_def().node}
         assert not [op for op in nodes if "Random" in op], role
-        outputs = _conversion._concrete(export).structured_outputs
+        outputs = export.concrete().structured_outputs
         assert all(value.shape.is_fully_defined() for value in outputs.values()), role
 
 
