@@ -82,7 +82,7 @@ def test_truncated_model_exits_2(edgearch: Edgearch, tmp_path: Path, int8_model:
         (('transport = "ssh"\n', ""), ["'transport'", "found none"]),
         (("ram_bytes = 1_000_000_000", 'ram_bytes = "lots"'), ["'memory.ram_bytes'", "integer", "'lots'"]),
         (("ram_bytes", "rom_bytes"), ["'memory.rom_bytes'", "ram_bytes"]),
-        (('"int8"]', '"int9"]'), ["precisions", "'int9'"]),
+        (('"int8", ', '"int9", '), ["precisions", "'int9'"]),
         (('runtimes = ["litert"', 'runtimes = ["onnx"'), ["No runtime 'onnx'", "litert"]),
         (('transport = "ssh"', 'transport = "telepathy"'), ["No transport 'telepathy'", "ssh"]),
         (('default_pipeline = "int8"', 'default_pipeline = "int9"'), ["No pipeline 'int9'"]),

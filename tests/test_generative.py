@@ -115,7 +115,8 @@ def test_anomaly_detector_is_one_model_of_dense_layers(tmp_path: Path) -> None:
     assert done.code == 0, done.stderr
     (artifact,) = done.document["artifacts"]
     # 4 + 1 + 4 + 1 layers, their normalization folded into them
-    assert artifact["ops"] == {"FULLY_CONNECTED": 10, "RESHAPE": 1}
+    assert artifact["ops"]["FULLY_CONNECTED"] == 10
+    assert set(artifact["ops"]) == {"FULLY_CONNECTED", "RESHAPE"}
     assert done.document["fit"]["ok"]
 
 

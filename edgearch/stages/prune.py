@@ -94,10 +94,14 @@ def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
     The others stay the very layers they are: a custom one need not say how to clone it.
     """
     left_out: list[dict[str, Any]] = []
+    twins: list[tuple[Any, Any]] = []
 
     def wrapped(layer: Any) -> Any:
         if isinstance(layer, _prunable()):
-            return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+            own = type(layer).from_config(layer.get_config())  # the masks must not cling to the original
+            twin = tfmot.sparsity.keras.prune_low_magnitude(own, pruning_schedule=schedule)
+            twins.append((layer, own))
+            return twin
         parameters = sum(
             math.prod(weight.shape)
             for weight in layer.trainable_weights
@@ -107,7 +111,11 @@ def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
             left_out.append({"layer": layer.name, "kind": type(layer).__name__, "parameters": parameters})
         return layer
 
-    return keras.models.clone_model(model, clone_function=wrapped), left_out
+    pruned = keras.models.clone_model(model, clone_function=wrapped)
+    for original, twin in twins:
+        for weight, value in zip(twin.weights, original.weights, strict=False):  # its mask comes after them
+            weight.assign(value)
+    return pruned, left_out
 
 
 def _prunable() -> tuple[type, ...]:
