@@ -8,9 +8,10 @@ from edgearch.reports.facts import Column, Facts, Row, facts
 from edgearch.reports.reading import Document, numbers, part
 
 _ROWS = 8  # lengths that a table shows; a drawing shows all
+NOTE = "Answers after each step of the test sequences, of the export that is driven in steps."
 CAPTION = (
-    "The answer after each step of the test sequences, from a model that learned whole ones: "
-    "where the line flattens, the rest of a sequence need not be waited for."
+    f"{NOTE} The model learned to answer after whole sequences: "
+    "where the line flattens, the rest of one need not be waited for."
 )
 
 
@@ -27,6 +28,7 @@ def table(document: Document) -> Facts | None:
             for length in lengths
         ],
         where=reading.where(document, part(document, "score")),
+        notes=[NOTE],
     )
 
 

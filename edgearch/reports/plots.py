@@ -136,7 +136,8 @@ def _scale(axes: Axes, which: Literal["x", "y"], values: Iterable[float]) -> str
     if far:
         axes.set(**{f"{which}scale": "log"})
         axis = axes.xaxis if which == "x" else axes.yaxis
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        # Over several decades there is room for the powers of ten only.
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
         axis.set_minor_locator(NullLocator())
         margin = (high / low) ** 0.06
         limits = (low / margin, high * margin)
