@@ -75,6 +75,7 @@ def deployment(document: Document) -> str:
             _section("", figures.score(document), figures.beside(document), plots=_confusion(document)),
             _section("Images", plots=_images(document)),
             _section("Accuracy against sequence length", plots=_lengths(document)),
+            _section("Graph", plots=_graph(document)),
             _section("", figures.latency(document), plots=_latency(document)),
             _section("", figures.sizes(document), plots=_sizes(plots.sizes(document))),
             _section("", rewriting.rewrites(document)),
@@ -172,6 +173,14 @@ def _images(document: Document) -> list[Plot]:
     return _plot(
         pictures.images(document),
         "Each column is one input: what the float model makes of it, and what the deployed one does.",
+    )
+
+
+def _graph(document: Document) -> list[Plot]:
+    return _plot(
+        plots.graph(document),
+        "The first graph of the test set, or a piece of it. A node's colour is its true class. Large and "
+        "framed: labelled wrongly. Small: not of the test split.",
     )
 
 
