@@ -76,7 +76,7 @@ check: $(READY) ## lint, format, types, import layers
 .PHONY: cora
 cora: $(READY) ## accuracy of gnn-gcn on Cora, five seeds, beside the paper's: DATA_FOLDER=folder with ind.cora.*
 	@test -n "$$DATA_FOLDER" || { echo "make cora: say where the Planetoid files are: make cora DATA_FOLDER=…" >&2; exit 2; }
-	@$(VENV)/bin/python scripts/cora.py "$$DATA_FOLDER" 2>/dev/null
+	@$(VENV)/bin/python scripts/cora.py "$$DATA_FOLDER"
 
 .PHONY: benchmark
 benchmark: $(READY) ## time the main path and the agent: ratios and seconds

@@ -57,9 +57,9 @@ def gat(spec: Spec) -> Architecture:
     nodes, features = _shape(spec)
     inputs, mask = keras.Input((nodes, features), name="nodes"), keras.Input((nodes, nodes), name="mask")
     layer, decay = _graph_layers.gat(), keras.regularizers.L2(5e-4)
-    options = {"attn_heads": 4, "dropout_rate": 0.0, "kernel_regularizer": decay}
-    hidden = layer(8, activation="relu", name="hidden", **options)
-    last = layer(spec.classes, dropout_rate=0.0, name="logits")
+    options = {"dropout_rate": 0.0, "attn_kernel_regularizer": keras.regularizers.L2(5e-3)}
+    hidden = layer(8, attn_heads=4, activation="relu", kernel_regularizer=decay, name="hidden", **options)
+    last = layer(spec.classes, name="logits", **options)
     x = keras.layers.Dropout(0.5, name="dropout_inputs")(inputs)
     x = keras.layers.Dropout(0.5, name="dropout_hidden")(hidden([x, mask]))
     model = keras.Model({"nodes": inputs, "mask": mask}, last([x, mask]), name="gnn_gat")

@@ -20,7 +20,7 @@ from edgearch.work import Work
 DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 NEEDS_TENSORFLOW = True
-FREQUENCY = 10  # training steps between two prunings
+FREQUENCY = 10  # training steps between two prunings, at most
 
 
 class Settings(Strict):
@@ -36,14 +36,9 @@ def run(work: Work, settings: Settings) -> Work:
     """Prune from zero to ``sparsity`` over the first half of the epochs, then fine-tune at it."""
     make_repeatable(work.request.seed)
     dataset, task = _fitting.load_dataset(work), tasks.task(work.request.task)
-    architecture = _fitting.build(work, _fitting.spec_of(work))
-    architecture.train.load_weights(str(work.files["weights"]))
+    architecture, scrap = _trained(work), _trained(work)
     steps = settings.epochs * -(-len(dataset.train) // settings.batch_size)
-    api = tfmot.sparsity.keras
-    # Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
-    end = max(steps // 2 // FREQUENCY, 1) * FREQUENCY
-    schedule = api.PolynomialDecay(0.0, settings.sparsity, begin_step=0, end_step=end, frequency=FREQUENCY)
-    pruned, pairs, left_out = _twin(architecture, schedule)
+    pruned, twins, left_out = _wrapped(scrap, _schedule(settings.sparsity, steps))
     recipe = architecture.recipe
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     pruned.compile(keras.optimizers.Adam(rate, beta_1=recipe.beta_1), **task.compile_options())
@@ -54,17 +49,13 @@ def run(work: Work, settings: Settings) -> Work:
         epochs=settings.epochs,
         validation_data=task.targets(architecture.prepare(dataset.validation)) if recipe.monitor else None,
         callbacks=[
-            api.UpdatePruningStep(),
+            tfmot.sparsity.keras.UpdatePruningStep(),
             _fitting.progress_callback(work.progress, settings.epochs),
         ],
         verbose=0,
     )
-    for original, wrapped in pairs:
-        stripped = api.strip_pruning(wrapped)
-        for layer in original.layers:
-            layer.set_weights(stripped.get_layer(layer.name).get_weights())
-    for name, (original, _) in zip(architecture.parts, pairs, strict=False):
-        setattr(architecture.train, name, original)
+    for part, twin in zip(_functional(architecture), twins, strict=True):
+        _copy_weights(tfmot.sparsity.keras.strip_pruning(twin), part)
     return work.plus(
         files={"weights": _fitting.save_weights(architecture.train, work.folder)},
         pruning={"sparsity": settings.sparsity, "left_out": left_out},
@@ -72,36 +63,40 @@ def run(work: Work, settings: Settings) -> Work:
     )
 
 
-def _twin(
-    architecture: Architecture, schedule: Any
-) -> tuple[Any, list[tuple[Any, Any]], list[dict[str, Any]]]:
-    """Return the model to fine-tune, each functional model of it with its pruning twin, and what is left out.
+def _trained(work: Work) -> Architecture:
+    architecture = _fitting.build(work, _fitting.spec_of(work))
+    architecture.train.load_weights(str(work.files["weights"]))
+    return architecture
 
-    The twins take the place of the parts that ``architecture`` names, so its own train step prunes them.
+
+def _schedule(sparsity: float, steps: int) -> Any:
+    """Return how sparsity grows over the first half of ``steps``.
+
+    Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
     """
-    train = architecture.train
-    originals = [getattr(train, name) for name in architecture.parts] or [train]
-    twins, left_out = zip(*(_wrapped(original, schedule) for original in originals), strict=True)
-    for name, twin in zip(architecture.parts, twins, strict=False):
-        setattr(train, name, twin)
-    pairs = list(zip(originals, twins, strict=True))
-    return (train if architecture.parts else twins[0]), pairs, [one for part in left_out for one in part]
+    frequency = max(1, min(FREQUENCY, steps // 4))  # a dataset that is one graph has a step an epoch
+    end = max(steps // 2 // frequency, 1) * frequency
+    return tfmot.sparsity.keras.PolynomialDecay(
+        0.0, sparsity, begin_step=0, end_step=end, frequency=frequency
+    )
 
 
-def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
-    """Return ``model`` with every prunable layer wrapped, and the layers with kernels that are not.
+def _functional(architecture: Architecture) -> list[Any]:
+    """Return the functional models to prune: parts of the one that is fitted, or that one."""
+    return [getattr(architecture.train, name) for name in architecture.parts] or [architecture.train]
 
-    The others stay the very layers they are: a custom one need not say how to clone it.
+
+def _wrapped(scrap: Architecture, schedule: Any) -> tuple[Any, list[Any], list[dict[str, Any]]]:
+    """Return the model to fine-tune, the pruning twin of each functional model, and the layers left out.
+
+    Twins take the place of parts, so that the model's own train step prunes them. They also share the layers
+    that are not wrapped: afterwards ``scrap`` is no model to save.
     """
     left_out: list[dict[str, Any]] = []
-    twins: list[tuple[Any, Any]] = []
 
     def wrapped(layer: Any) -> Any:
         if isinstance(layer, _prunable()):
-            own = type(layer).from_config(layer.get_config())  # the masks must not cling to the original
-            twin = tfmot.sparsity.keras.prune_low_magnitude(own, pruning_schedule=schedule)
-            twins.append((layer, own))
-            return twin
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
         parameters = sum(
             math.prod(weight.shape)
             for weight in layer.trainable_weights
@@ -111,11 +106,10 @@ def _wrapped(model: Any, schedule: Any) -> tuple[Any, list[dict[str, Any]]]:
             left_out.append({"layer": layer.name, "kind": type(layer).__name__, "parameters": parameters})
         return layer
 
-    pruned = keras.models.clone_model(model, clone_function=wrapped)
-    for original, twin in twins:
-        for weight, value in zip(twin.weights, original.weights, strict=False):  # its mask comes after them
-            weight.assign(value)
-    return pruned, left_out
+    twins = [keras.models.clone_model(part, clone_function=wrapped) for part in _functional(scrap)]
+    for name, twin in zip(scrap.parts, twins, strict=False):
+        setattr(scrap.train, name, twin)
+    return (scrap.train if scrap.parts else twins[0]), twins, left_out
 
 
 def _prunable() -> tuple[type, ...]:
@@ -126,6 +120,11 @@ def _prunable() -> tuple[type, ...]:
     layers = keras.layers
     told = tfmot.sparsity.keras.PrunableLayer  # a layer of ours that names its own kernels
     return (layers.Dense, layers.Conv1D, layers.Conv2D, layers.LSTM, layers.GRU, layers.SimpleRNN, told)
+
+
+def _copy_weights(source: Any, target: Any) -> None:
+    for layer in target.layers:
+        layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 def _said(left_out: list[dict[str, Any]]) -> list[str]:

@@ -153,3 +153,28 @@ def test_names_are_drawn_as_they_are(name: str) -> None:
     document = samples.deployment()
     document["runtimes"][0]["name"] = name
     assert name in texts(plots.latency(document))
+
+
+def labelled() -> Document:
+    document = samples.deployment()
+    one = {"nodes": 3, "edges": [[0, 1], [1, 2]], "true": [0, 1, 1], "predicted": [0, 0, -1]}
+    right = {**one, "predicted": [0, 1, -1]}
+    document["score"]["details"]["graph"] = {"labels": ["a & b", "c"], "float": right, "deployed": one}
+    return document
+
+
+def test_graph_says_how_many_of_the_nodes_shown_are_wrong() -> None:
+    found = texts(plots.graph(labelled()))
+    assert {"float: 0 of 2 shown wrong", "a & b", "c"} <= set(found)
+    assert any(one.startswith("deployed") and one.endswith("1 of 2 shown wrong") for one in found)
+    assert plots.graph(labelled()) == plots.graph(labelled())
+
+
+@pytest.mark.parametrize(
+    "change", [{"true": []}, {"edges": [[0, 9]]}, {"predicted": [0]}, {"edges": [[0]]}, {"true": "abc"}]
+)
+def test_graph_that_does_not_hold_together_is_not_drawn(change: dict[str, object]) -> None:
+    document = labelled()
+    for name in ("float", "deployed"):
+        document["score"]["details"]["graph"][name].update(change)
+    assert plots.graph(document) == ""
