@@ -142,8 +142,10 @@ def resolve(model: str, options: Options) -> Request:
 
 def _refuse_large_graph(variant: str, dataset: str, folder: Path | None, device: profiles.Device) -> None:
     """Read the graph and raise a RequestError if it has more nodes than the device takes at once."""
-    nodes = data.source(dataset).load(folder).spec.inputs["nodes"][0] if device.max_nodes else 0
-    if device.max_nodes and nodes > device.max_nodes:
+    if device.max_nodes is None:
+        return
+    nodes, *_ = data.source(dataset).load(folder).spec.inputs.get("nodes", (0,))
+    if nodes > device.max_nodes:
         raise RequestError(
             f"The graphs of {dataset!r} have up to {nodes:,} nodes; {device.name} takes {device.max_nodes:,} "
             f"at once (max_nodes of its profile), because {variant} takes the whole graph as one matrix. "

@@ -121,7 +121,7 @@ def _refuse_broken(name: str, graph: Graph) -> None:
 def _refuse_labels(
     name: str, labels: np.ndarray, masks: Mapping[str, np.ndarray], label_names: Sequence[str]
 ) -> None:
-    if np.sum([mask.astype(int) for mask in masks.values()], axis=0).max() > 1:
+    if np.sum(list(masks.values()), axis=0).max() > 1:
         raise RequestError(f"Dataset {name!r}: a node is in two splits; splits must not overlap.")
     trained = set(labels[masks["train"]].tolist())
     for split in ("train", "validation", "test"):

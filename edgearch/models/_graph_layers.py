@@ -48,6 +48,15 @@ def gat() -> Any:
     return GAT
 
 
+def glorot(shape: Any, dtype: Any = None, **options: Any) -> Any:
+    """Draw Glorot's uniform values anew at each call.
+
+    One initializer gives the same values twice, and spektral asks one for both attention kernels: a node and
+    its neighbours would begin with the same weights.
+    """
+    return keras.initializers.GlorotUniform()(shape, dtype, **options)
+
+
 def gat_twin(layer: Any, x: Any, mask: Any) -> Any:
     """Return what the GAT ``layer`` makes of (1, nodes, features), one head after the other.
 

@@ -57,7 +57,11 @@ def gat(spec: Spec) -> Architecture:
     nodes, features = _shape(spec)
     inputs, mask = keras.Input((nodes, features), name="nodes"), keras.Input((nodes, nodes), name="mask")
     layer, decay = _graph_layers.gat(), keras.regularizers.L2(5e-4)
-    options = {"dropout_rate": 0.0, "attn_kernel_regularizer": keras.regularizers.L2(5e-3)}
+    options = {
+        "dropout_rate": 0.0,
+        "attn_kernel_initializer": _graph_layers.glorot,
+        "attn_kernel_regularizer": keras.regularizers.L2(5e-3),
+    }
     hidden = layer(8, attn_heads=4, activation="relu", kernel_regularizer=decay, name="hidden", **options)
     last = layer(spec.classes, name="logits", **options)
     x = keras.layers.Dropout(0.5, name="dropout_inputs")(inputs)

@@ -473,7 +473,8 @@ def _places(nodes: int, edges: Sequence[Sequence[int]]) -> np.ndarray:
     # Nodes without neighbours are driven far out: half of a place is its rank, which fills the frame.
     ranks = places.argsort(axis=0).argsort(axis=0) / max(nodes - 1, 1)
     extent = np.ptp(places, axis=0)
-    return (places - places.min(axis=0)) / np.where(extent > 0, extent, 1) + ranks
+    spread: np.ndarray = (places - places.min(axis=0)) / np.where(extent > 0, extent, 1) + ranks
+    return spread
 
 
 def _nodes(axes: Axes, places: np.ndarray, found: Document) -> tuple[int, int]:

@@ -38,8 +38,13 @@ def masks_of(found: Dataset) -> list[np.ndarray]:
     return [mask for mask in masks if mask is not None]
 
 
-def test_digits_are_graphs_that_fit_a_microcontroller_with_ten_labels_a_class() -> None:
-    found = data.source("digits_knn").load(None)
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return data.source("digits_knn").load(None)
+
+
+def test_digits_are_graphs_that_fit_a_microcontroller_with_ten_labels_a_class(digits: Dataset) -> None:
+    found = digits
     masks = masks_of(found)
     assert [int(mask.sum()) for mask in masks] == [100, 150, 150, 1397]
     assert np.sum(masks, axis=0).max() == 1  # no node in two splits
@@ -49,8 +54,8 @@ def test_digits_are_graphs_that_fit_a_microcontroller_with_ten_labels_a_class() 
     assert found.notes == ()  # every node kept a neighbour when the graph was cut
 
 
-def test_digits_neighbours_are_mostly_of_the_same_class() -> None:
-    train = data.source("digits_knn").load(None).train
+def test_digits_neighbours_are_mostly_of_the_same_class(digits: Dataset) -> None:
+    train = digits.train
     same = [
         labels[edges[:, 0]] == labels[edges[:, 1]]
         for edges, labels in zip(train.inputs["edges"], train.labels, strict=True)

@@ -57,14 +57,21 @@ def test_attention_is_spektrals_own_where_the_mask_is_as_low_as_spektrals() -> N
 
     test = small().test
     nodes, links = tf.constant(test.inputs["nodes"]), tf.constant(_graph.links(test))
-    layer = GATConv(4, attn_heads=2)
+    layer = GATConv(4, attn_heads=2, attn_kernel_initializer=_graph_layers.glorot)
     expected = layer([nodes, links], training=False).numpy()
-    ours = _graph_layers.gat()(4, attn_heads=2)
+    ours = _graph_layers.gat()(4, attn_heads=2, attn_kernel_initializer=_graph_layers.glorot)
     low = (1 - links) * -1e9
     ours([nodes, low])
     ours.set_weights(layer.get_weights())
     np.testing.assert_allclose(ours([nodes, low], training=False).numpy(), expected, atol=TOLERANCE)
     np.testing.assert_allclose(_graph_layers.gat_twin(ours, nodes, low).numpy(), expected, atol=TOLERANCE)
+
+
+def test_attention_to_oneself_and_to_neighbours_begins_with_different_weights() -> None:
+    layer = models.find("gnn-gat").builder(small().spec).train.get_layer("hidden")
+    own, others = layer.attn_kernel_self.numpy(), layer.attn_kernel_neighs.numpy()
+    assert own.shape == others.shape
+    assert not np.array_equal(own, others)
 
 
 def test_sage_is_spektrals_own_before_it_divides_by_the_length() -> None:
