@@ -85,7 +85,7 @@ def test_cora_is_too_large_for_a_microcontroller(edgearch: Edgearch, shared: Pat
         (["gnn-gcn", "--dataset", "digits"], ["does not fit gnn-gcn", "label nodes", "digits_knn"]),
         (["cnn", "--dataset", "digits_knn"], ["does not fit cnn", "classify"]),
         (["gnn-gcn", "--dataset", "cora"], ["ind.cora.allx", "--data-folder"]),
-        (["gnn-pool", "--dataset", "digits"], ["takes a graph", "nodes and edges"]),
+        (["gnn-pool", "--dataset", "digits"], ["takes a graph", "edges (edges, 2)", "digits_knn"]),
     ],
 )
 def test_dataset_that_does_not_fit_is_refused(
