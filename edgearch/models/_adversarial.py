@@ -10,7 +10,6 @@ from edgearch.framework import keras, tf
 class Spread(keras.layers.Layer):  # type: ignore[misc]
     """Tell each example of a batch how much the batch varies: a generator that repeats itself is found out.
 
-    Without it the generator of the digits makes one to five of the ten.
     Source: T. Karras et al., arXiv:1710.10196, section 3.
     """
 
@@ -36,7 +35,11 @@ class Adversarial(keras.Model):  # type: ignore[misc]
     def compile(self, optimizer: Any, **options: Any) -> None:
         """Keep ``optimizer`` for the generator, and one like it for the critic."""
         super().compile(optimizer, **options)
-        self.critic_optimizer = type(optimizer).from_config(optimizer.get_config())
+        config = optimizer.get_config()
+        if isinstance(config["learning_rate"], dict):
+            # A schedule counts steps, and the critic takes more: it must not come to rest before its rival.
+            config["learning_rate"]["config"]["decay_steps"] *= self.critic_steps
+        self.critic_optimizer = type(optimizer).from_config(config)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the critic's logits for a batch of images, (batch, 1)."""

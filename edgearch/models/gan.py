@@ -25,7 +25,7 @@ def dcgan(spec: Spec) -> Architecture:
     from edgearch.models._adversarial import Adversarial  # its base class is TensorFlow's
 
     shape = _latent.image(spec, "gan")
-    model = Adversarial(_generator(spec, "gan"), _critic(shape, dropout=0.3), "gan")
+    model = Adversarial(_generator(spec, "gan"), _critic(shape, dropout=0.3, sees_batch=True), "gan")
     return _architecture(
         model,
         Recipe(epochs=120, batch_size=32, learning_rate=1e-3, weight_decay=0.0, monitor=None, beta_1=0.5),
@@ -33,14 +33,16 @@ def dcgan(spec: Spec) -> Architecture:
 
 
 def wasserstein(spec: Spec) -> Architecture:
-    """Build the same two networks, the critic without the dropout that its gradient penalty excludes."""
+    """Build the same two networks; the critic without what its gradient penalty, an image's own, excludes."""
     from edgearch.models._adversarial import Wasserstein
 
     shape = _latent.image(spec, "gan-wgan-gp")
-    model = Wasserstein(_generator(spec, "gan-wgan-gp"), _critic(shape, dropout=0.0), "gan_wgan_gp")
+    model = Wasserstein(
+        _generator(spec, "gan-wgan-gp"), _critic(shape, dropout=0.0, sees_batch=False), "gan_wgan_gp"
+    )
     return _architecture(
         model,
-        Recipe(epochs=150, batch_size=64, learning_rate=1e-3, weight_decay=0.0, monitor=None, beta_1=0.5),
+        Recipe(epochs=80, batch_size=64, learning_rate=1e-3, weight_decay=0.0, monitor=None, beta_1=0.5),
     )
 
 
@@ -69,8 +71,11 @@ def _normalized(x: Any, name: str) -> Any:
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _critic(shape: tuple[int, ...], dropout: float) -> Any:
-    """Return what tells images from real ones; it also sees how alike the images of a batch are."""
+def _critic(shape: tuple[int, ...], dropout: float, sees_batch: bool) -> Any:
+    """Return what tells images from real ones, by strided convolutions.
+
+    It ``sees_batch`` where it is also told how alike the images of a batch are.
+    """
     from edgearch.models._adversarial import Spread
 
     image = keras.Input(shape, name="image")
@@ -82,7 +87,7 @@ def _critic(shape: tuple[int, ...], dropout: float) -> Any:
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(64, name="features")(x)
     x = keras.layers.LeakyReLU(0.2, name="features_relu")(x)
-    x = Spread(name="spread")(x)
+    x = Spread(name="spread")(x) if sees_batch else x
     x = keras.layers.Dense(64, name="judge")(x)
     x = keras.layers.LeakyReLU(0.2, name="judge_relu")(x)
     return keras.Model(image, keras.layers.Dense(1, name="real")(x), name="critic")

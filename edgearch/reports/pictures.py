@@ -33,7 +33,9 @@ def images(document: Document) -> str:
     if not groups:
         return ""
     lines = [_lines(group) for group in groups]
-    heights = [len(one) + 0.6 for one in lines]
+    tallest = max(value.shape[1] / value.shape[2] for group in groups for value in group.rows.values())
+    # Inches: enough for the page's width to be what bounds an image, so that all are drawn alike.
+    heights = [0.64 * tallest * len(one) + 0.45 for one in lines]
 
     def draw(figure: Figure) -> None:
         rows = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -41,8 +43,7 @@ def images(document: Document) -> str:
             _grid(axes, found)
             axes.set_title(group.caption)
 
-    size = (WIDTH, 0.62 * sum(heights))
-    return inline("images", "Images made in float and by the deployed model", size, draw)
+    return inline("images", "Images made in float and by the deployed model", (WIDTH, sum(heights)), draw)
 
 
 def _groups(document: Document) -> Iterator[_Group]:
@@ -96,6 +97,7 @@ def _grid(axes: Axes, lines: list[tuple[str, np.ndarray]]) -> None:
             canvas[top : top + height + 1, left : left + width + 1] = _GAP
             canvas[top + 1 : top + height, left + 1 : left + width] = image
     axes.imshow(canvas, interpolation="none")
+    axes.set_anchor("W")
     axes.set_xticks([])
     axes.set_yticks(
         [(row + 0.5) * height for row in range(len(lines))], [title for title, _ in lines], color=INK

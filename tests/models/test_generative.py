@@ -128,3 +128,16 @@ def test_critic_sees_a_generator_that_repeats_itself() -> None:
     alike, different = (Spread()(tf.constant(rows))[:, -1] for rows in ([[1.0], [1.0]], [[1.0], [3.0]]))
     np.testing.assert_allclose(alike, 0, atol=1e-3)
     np.testing.assert_allclose(different, 1, atol=1e-3)
+
+
+def test_critic_that_takes_more_steps_rests_no_sooner_than_the_generator() -> None:
+    from edgearch.framework import keras
+
+    model = built("gan-wgan-gp").train
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 100)))
+    rates = [
+        float(optimizer.get_config()["learning_rate"]["config"]["decay_steps"]) / steps
+        for optimizer, steps in ((model.optimizer, 1), (model.critic_optimizer, model.critic_steps))
+    ]
+    assert model.critic_steps > 1
+    assert rates == [100, 100]
