@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgearch import data, models, tasks
+from edgearch import data, models, profiles, tasks
 from edgearch.data import Examples
 from edgearch.errors import RequestError
 from edgearch.models import Architecture, _latent
+from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Spec
 
 VARIANTS = ["gan", "gan-wgan-gp", "mlp-autoencoder", "vae", "vae-conv"]
@@ -141,3 +143,25 @@ def test_critic_that_takes_more_steps_rests_no_sooner_than_the_generator() -> No
     ]
     assert model.critic_steps > 1
     assert rates == [100, 100]
+
+
+def test_what_a_sampling_layer_and_an_open_batch_would_leave_in_a_graph(tmp_path: Path) -> None:
+    from edgearch.framework import tf
+
+    generator = built("gan").train.generator
+
+    def operators(batch: int | None, noise: bool) -> set[str]:
+        def made(z: Any) -> Any:
+            return generator(z + tf.random.normal((1, 16)) if noise else z, training=False)
+
+        concrete = tf.function(made).get_concrete_function(tf.TensorSpec((batch, 16), tf.float32))
+        file = tmp_path / "made.tflite"
+        file.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], generator).convert())
+        return set(tflite.read(file).ops())
+
+    static = operators(1, noise=False)
+    assert operators(None, noise=False) - static == {"SHAPE", "STRIDED_SLICE", "PACK"}
+    assert operators(1, noise=True) - static == {"RANDOM_STANDARD_NORMAL", "ADD"}
+    known = profiles.device("mcu").operators
+    assert known is not None
+    assert static <= set(known) and "RANDOM_STANDARD_NORMAL" not in known
