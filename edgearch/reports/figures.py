@@ -59,14 +59,19 @@ def beside(document: Document) -> Facts | None:
             Row(
                 (
                     fmt.line(name),
-                    *(fmt.metric(number(of, name)) for of in (before, after)),
-                    *(fmt.metric(number(part(baselines, way), name)) for way in baselines),
+                    *(_figure(of, name) for of in (before, after)),
+                    *(_figure(part(baselines, way), name) for way in baselines),
                 )
             )
             for name in after
         ],
         where=reading.where(document, found),
     )
+
+
+def _figure(of: Document, name: str) -> str:
+    value = number(of, name)
+    return fmt.count(value) if isinstance(of.get(name), int) else fmt.metric(value)
 
 
 def _share(found: Document) -> str:

@@ -2,11 +2,11 @@
 
 A small classifier is trained on the training split. Its last hidden layer says what an image is like: the
 distance is that between two normal distributions, one fitted to the features of the test images, one to
-those of as many generated ones. Copies of one good digit would come close to no spread, so beside it stands
-how many classes the generator makes at all.
+those of as many generated ones. Beside it stands how many of the classes the generator makes at all, which
+one number does not tell.
 
 A distance depends on the classifier and on the number of images: compare it with others of the same
-dataset, such as the one between the test images and as many training images, which a perfect generator has.
+dataset, such as the one of as many training images, which are real.
 
 Source: M. Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", arXiv:1706.08500; here with a
 classifier of the dataset's own in place of Inception, which was trained on photographs.
@@ -73,7 +73,7 @@ def score(predictor: Predictor, examples: Examples, prepared: Arrays) -> Score:
     counts = recognized(probabilities)
     fair = len(made) / len(counts)
     figures = {
-        f"modes covered, of {len(counts)}": float(np.sum(counts >= SHARE * fair)),
+        f"modes covered, of {len(counts)}": int(np.sum(counts >= SHARE * fair)),
         "images recognized": float(counts.sum() / len(made)),
     }
     train = prepared["train_features"][:size]
