@@ -82,13 +82,11 @@ def test_model_without_such_layers_is_not_trained_again_for_another_devices_rewr
     plain = "\n".join(line for line in rpi.splitlines() if not line.startswith("rewrites"))
     assert plain != rpi.rstrip("\n")
     (tmp_path / "devices" / "plain.toml").write_text(plain)
-    found = {}
-    for name in ("mlp", "mlp-swiglu"):
-        for device in ("rpi", "plain"):
-            done = edgearch("deploy", name, "--device", device, "--pipeline", "float32", *QUICK[:4], "--json")
-            assert done.code == 0, done.stderr
-        found[name] = {stage["name"]: stage["cached"] for stage in done.document["stages"]}
-        assert found[name]["train"] and found[name]["convert"]
+    for device in ("rpi", "plain"):
+        done = edgearch("deploy", "mlp", "--device", device, "--pipeline", "float32", *QUICK[:4], "--json")
+        assert done.code == 0, done.stderr
+    cached = {stage["name"]: stage["cached"] for stage in done.document["stages"]}
+    assert cached["train"] and cached["convert"]
 
 
 def test_device_without_rewrites_gets_keras_own_layers_and_int16x8_names_the_operator(
