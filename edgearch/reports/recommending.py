@@ -49,7 +49,7 @@ def slower_than_float(document: Document) -> str:
     how = f"p50, {text(runtime, 'name')}, {reading.where(document, runtime)}"
     both = f"{fmt.duration(median)} against {fmt.duration(beside)}"
     said = [
-        f"{text(document, 'precision')} is slower than {REFERENCE} here: {both} ({how}).",
+        f"{reading.precision_name(document)} is slower than {REFERENCE} here: {both} ({how}).",
         rewriting.undelegated(document),
         f"Faster: --pipeline {REFERENCE}; edgearch compare measures every precision.",
     ]
