@@ -10,7 +10,7 @@ from edgearch.work import Spec
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
 ALL = sorted(variant for variants in models.families().values() for variant in variants)
-VARIANTS = [variant for variant in ALL if models.find(variant).purpose == models.Purpose()]  # what classifies images
+VARIANTS = [variant for variant in ALL if models.find(variant).purpose == models.Purpose()]
 SEQUENCES = [variant for variant in ALL if models.find(variant).family == "transformer"]
 
 
