@@ -8,6 +8,7 @@ ConvNeXt alone normalizes each place over its channels, as transformers do: the 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from edgearch.errors import RequestError
@@ -46,7 +47,8 @@ def lenet5(spec: Spec) -> Architecture:
     x = keras.layers.Flatten(name="flatten")(x)
     for index, units in enumerate((120, 84)):
         x = keras.layers.Dense(units, activation="relu", name=f"dense_{index}")(x)
-    return _classifier("cnn_lenet5", image, x, spec, Recipe(epochs=60, learning_rate=3e-3))
+    recipe = Recipe(epochs=100, learning_rate=5e-3, patience=100, crop=True)
+    return _classifier("cnn_lenet5", image, x, spec, recipe)
 
 
 def mobilenetv1(spec: Spec) -> Architecture:
@@ -55,12 +57,14 @@ def mobilenetv1(spec: Spec) -> Architecture:
     Source: A. Howard et al., arXiv:1704.04861.
     """
     image = _image(spec)
-    x = _conv(image, 8, 3, stride=_stride(image, 2, 32), name="stem")
-    blocks = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
-    for index, (filters, stride) in enumerate(blocks):
-        x = _separable(x, filters, stride=_stride(x, stride, 8), name=f"block_{index}")
+    filters = (8, 16, 32, 32, 64, 64, 128, 128, 128, 128, 128, 128, 256, 256)
+    strides = _fitting_strides(image, (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1))
+    x = _conv(image, filters[0], 3, stride=strides[0], name="stem")
+    for index in range(13):
+        x = _separable(x, filters[index + 1], strides[index + 1], name=f"block_{index}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return _classifier("cnn_mobilenetv1", image, x, spec, Recipe(epochs=40, learning_rate=3e-3, crop=True))
+    recipe = Recipe(epochs=40, learning_rate=2e-2, patience=40, crop=True)
+    return _classifier("cnn_mobilenetv1", image, x, spec, recipe)
 
 
 def dscnn(spec: Spec) -> Architecture:
@@ -118,6 +122,13 @@ def _image(spec: Spec) -> Any:
 def _stride(x: Any, wanted: int, smallest: int = 4) -> int:
     """Return ``wanted`` unless the feature map, (batch, height, width, channels), is below ``smallest``."""
     return wanted if min(x.shape[1:3]) >= smallest else 1
+
+
+def _fitting_strides(image: Any, strides: tuple[int, ...]) -> list[int]:
+    """Return ``strides`` without the earliest ones that would leave less than two pixels at the end."""
+    halvings = int(math.log2(min(image.shape[1:3]) / 2))
+    kept = [index for index, stride in enumerate(strides) if stride == 2][-halvings:] if halvings else []
+    return [2 if index in kept else 1 for index in range(len(strides))]
 
 
 def _conv(x: Any, filters: int, size: int, name: str, stride: int = 1, relu: bool = True) -> Any:

@@ -69,4 +69,6 @@ def left_outside(document: Document) -> dict[str, float]:
         outside = part(part(roles, role), "undelegated")
         for op in outside:
             found[op] = found.get(op, 0) + (number(outside, op) or 0)
-    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+    return dict(
+        sorted(((op, count) for op, count in found.items() if count), key=lambda one: (-one[1], one[0]))
+    )

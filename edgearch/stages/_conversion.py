@@ -65,8 +65,8 @@ class Converted:
     rewrites: list[dict[str, Any]]
 
 
-def to_float32(source: Source, test: Path, folder: Path) -> Converted:
-    """Write ``<role>.float32.tflite`` for each role, its test inputs, and what Keras makes of them.
+def to_float32(source: Source, test: Path, validation: Path, folder: Path) -> Converted:
+    """Write ``<role>.float32.tflite`` for each role, its inputs of both splits, and what Keras makes of them.
 
     ``<role>.expected.npz`` are outputs of the weights that are converted, ``<role>.float.npz`` of those
     before any pruning.
@@ -76,10 +76,10 @@ def to_float32(source: Source, test: Path, folder: Path) -> Converted:
     roles, earlier, computed = {}, dict[str, np.ndarray](), {}
     for role, export in architecture.exports.items():
         concrete = export.concrete()
-        inputs = {name: np.asarray(value) for name, value in export.feed(examples).items()}
         expected = _expected(export, examples, earlier)
         earlier.update(_named(role, expected))
-        save_arrays(folder / f"{role}.inputs.npz", inputs)
+        save_arrays(folder / f"{role}.inputs.npz", export.feed(examples))
+        save_arrays(folder / f"{role}.validation.npz", export.feed(_fitting.load_examples(validation)))
         computed[role] = expected
         save_arrays(folder / f"{role}.expected.npz", expected)
         content = _converter(concrete, architecture).convert()
@@ -137,9 +137,11 @@ def quantize(
     for role in roles:
         export = architecture.exports[role]
         concrete = export.concrete()
+        samples = list(export.calibration(examples, earlier))
+        save_arrays(folder / f"{role}.calibration.npz", _stacked(samples))
         for precision in precisions:
             converter = _converter(concrete, architecture)
-            _PRECISIONS[precision](converter, partial(export.calibration, examples, earlier))
+            _PRECISIONS[precision](converter, partial(iter, samples))
             path = folder / f"{role}.{precision}.tflite"
             try:
                 path.write_bytes(tying.tie(converter.convert(), export.state))
@@ -185,6 +187,10 @@ def _expected(export: Export, examples: Examples, earlier: Arrays) -> dict[str, 
                 rows.setdefault(f"{name}/steps", []).append(np.stack([one[name] for one in found], axis=1))
     whole = export.whole(examples) if export.whole else {}
     return {**{name: np.concatenate(values) for name, values in rows.items()}, **whole}
+
+
+def _stacked(samples: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def _named(role: str, outputs: Arrays) -> dict[str, np.ndarray]:

@@ -31,7 +31,10 @@ def run(work: Work, _settings: Settings) -> Work:
     device, precision = work.request.device, work.facts["precision"]
     work = without_unsupported(work)
     models = _bundle.models_of(work, precision)
-    artifacts = [artifact(role, path, precision) for role, path in models.items()]
+    mixed = work.facts.get("mixed", {})
+    artifacts = [
+        artifact(role, path, mixed.get(role, {}).get("precision", precision)) for role, path in models.items()
+    ]
     fit = fitting(work, models, artifacts)
     checked = work.plus(artifacts=artifacts, fit=fit, sizes=_sizes(work))
     if precision not in device.precisions:

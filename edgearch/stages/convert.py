@@ -18,10 +18,12 @@ class Settings(Strict):
 def run(work: Work, _settings: Settings) -> Work:
     """Write a float32 file, test inputs and Keras's outputs for each role."""
     work.progress(None, "converting to float32")
-    found = _conversion.to_float32(_conversion.source_of(work), work.files["test"], work.folder)
+    source, examples = _conversion.source_of(work), (work.files["test"], work.files["validation"])
+    found = _conversion.to_float32(source, *examples, work.folder)
     kinds = {
         "float32": "float32.tflite",
         "inputs": "inputs.npz",
+        "validation": "validation.npz",
         "expected": "expected.npz",
         "float": "float.npz",
     }

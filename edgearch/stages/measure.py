@@ -68,7 +68,7 @@ def _float32(
         name: value[:FLOAT32_EXAMPLES] for name, value in load_arrays(work.files["stacked_inputs"]).items()
     }
     folder = work.folder / "float32"
-    _bundle.write(folder, _bundle.models_of(work, "float32"), "float32", inputs, {})
+    _bundle.write(folder, _bundle.models_of(work, "float32"), "float32", inputs, {}, _bundle.driving(work))
     archive = package.pack(folder, work.folder / "float32.zip")
     answer, _ = _device.measure(connection, work, archive, (chosen,), settings.seconds)
     (found,) = answer["runtimes"]

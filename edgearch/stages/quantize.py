@@ -41,6 +41,7 @@ def run(work: Work, settings: Settings) -> Work:
         for kind in wanted
         if (role, kind) not in refused.roles and kind not in refused.operators
     }
+    files |= {f"{role}.calibration": work.folder / f"{role}.calibration.npz" for role in roles}
     quantized = work.plus(files, precision=settings.precision)
     for (role, kind), reason in refused.roles.items():
         if kind == settings.precision:

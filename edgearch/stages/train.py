@@ -35,14 +35,14 @@ class Settings(Strict):
 
 
 def run(work: Work, settings: Settings) -> Work:
-    """Train the variant on the dataset and save weights, test and calibration examples."""
+    """Train the variant on the dataset and save weights, and the examples that later stages need."""
     _refuse_latent(work, settings)
     make_repeatable(work.request.seed)
     work.progress(None, "loading data")
     dataset = _fitting.load_dataset(work)
     spec = replace(_fitting.spec_for(work, dataset), latent=settings.latent)
     architecture = _fitting.build(work, spec)
-    test = dataset.test.first(settings.test_examples)
+    test, validation = (split.first(settings.test_examples) for split in (dataset.test, dataset.validation))
     baseline = baseline_of(work, replace(dataset, test=test))
     history = fit(work, settings, architecture, dataset)
     weights = _fitting.save_weights(architecture.train, work.folder)
@@ -51,6 +51,7 @@ def run(work: Work, settings: Settings) -> Work:
             "weights": weights,
             "trained": weights,
             "test": _fitting.save_examples(work.folder / "test.npz", test),
+            "validation": _fitting.save_examples(work.folder / "validation.npz", validation),
             "prepared": save_arrays(work.folder / "prepared.npz", tasks.prepare(work.request.task, dataset)),
             "calibration": _fitting.save_examples(work.folder / "calibration.npz", dataset.calibration),
         },

@@ -85,7 +85,7 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
     examples, prepared = _fitting.load_examples(work.files["test"]), load_arrays(work.files["prepared"])
     trained = _bundle.stacked(work, "float")
     before, after = (
-        tasks.score(work.request.task, _recorded(work, found), examples, prepared)
+        tasks.score(work.request.task, recorded(work, found), examples, prepared)
         for found in (trained, deployed)
     )
     details = {
@@ -98,7 +98,7 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
     return {**tasks.compare(before, after, count), **baseline, "details": details}
 
 
-def _recorded(work: Work, outputs: Arrays) -> Predictor:
+def recorded(work: Work, outputs: Arrays) -> Predictor:
     """Return a predictor that answers with what was recorded for these very inputs.
 
     A task that classifies asks the role ``model``; ``predicts`` says which of the exports that is. What

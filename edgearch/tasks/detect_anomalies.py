@@ -10,6 +10,7 @@ as MLPerf Tiny uses it.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,14 @@ def auc(labels: np.ndarray, errors: np.ndarray) -> float:
     """Return the chance that an anomaly (label 1) has a larger error than a normal example; a tie is half.
 
     By ranks, (D. Bamber, J. Math. Psychology 12, 1975): scikit-learn's value, for a twentieth of its time,
-    which a thousand resamples take note of.
+    which a thousand resamples take note of. Where there are none of either kind, it is not a number.
     """
     from scipy.stats import rankdata
 
     anomalies = int(np.sum(labels == 1))
     normal = len(labels) - anomalies
+    if not anomalies or not normal:
+        return math.nan
     ranks = rankdata(errors)[labels == 1].sum() - anomalies * (anomalies + 1) / 2
     return float(ranks / (anomalies * normal))
 

@@ -50,6 +50,9 @@ class Adder:
     def arena_bytes(self) -> None:
         return
 
+    def undelegated(self) -> None:
+        return
+
 
 VALUES = {"value": np.array([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], np.float32)}  # two sequences, three steps
 

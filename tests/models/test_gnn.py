@@ -42,7 +42,7 @@ def test_export_computes_what_was_trained(variant: str) -> None:
     export = architecture.exports["model"]
     found = [
         export.function(**{name: tf.constant(value) for name, value in one.items()})["logits"].numpy()
-        for one in export.calibration(test)
+        for one in export.calibration(test, {})
     ]
     together = np.concatenate(found)
     expected = whole if together.ndim == 3 else whole[test.mask]

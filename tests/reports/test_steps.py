@@ -26,7 +26,7 @@ def test_a_step_and_a_sequence_of_them_have_a_row_each() -> None:
 
 
 def test_verdict_and_card_say_that_the_latency_is_a_steps() -> None:
-    assert "2.00 µs a step, 30.0 µs for 8 (p50, litert, stand-in)" in verdict.deployment(stepped())
+    assert "2.00 µs a step, 30.0 µs for 8 (p50, litert, step, stand-in)" in verdict.deployment(stepped())
     assert "latency of a step, p50" in html.deployment(stepped())
     assert "a step" not in verdict.deployment(samples.deployment())
 

@@ -25,15 +25,15 @@ def wrapped(model: object) -> set[str]:
 
 def test_attention_by_dense_is_pruned_layer_by_layer() -> None:
     spec = Spec(SEQUENCE.inputs, 10, models.find("transformer").rewrites)
-    pruned, left_out = prune._wrapped(models.find("transformer").builder(spec).train, schedule())
+    pruned, _, left_out = prune._wrapped(models.find("transformer").builder(spec), schedule())
     assert {"embed", "block_0_attention_query", "block_2_swiglu_down", "logits"} <= wrapped(pruned)
     assert [one["layer"] for one in left_out] == ["positions"]
     assert left_out[0]["parameters"] == 8 * 48
 
 
 def test_layers_that_cannot_be_pruned_are_named_and_left_as_they_are() -> None:
-    model = models.find("transformer").builder(SEQUENCE).train
-    pruned, left_out = prune._wrapped(model, schedule())
+    architecture = models.find("transformer").builder(SEQUENCE)
+    pruned, _, left_out = prune._wrapped(architecture, schedule())
     kinds = {one["kind"] for one in left_out}
     assert kinds == {"MultiHeadAttention", "Positions"}
     assert "logits" in wrapped(pruned)
@@ -42,7 +42,7 @@ def test_layers_that_cannot_be_pruned_are_named_and_left_as_they_are() -> None:
 
 
 def test_depthwise_convolutions_are_left_out_of_which_tfmot_prunes_nothing() -> None:
-    model = models.find("cnn-dscnn").builder(Spec({"image": (8, 8, 1)}, 10)).train
-    _, left_out = prune._wrapped(model, schedule())
+    architecture = models.find("cnn-dscnn").builder(Spec({"image": (8, 8, 1)}, 10))
+    _, _, left_out = prune._wrapped(architecture, schedule())
     assert {one["kind"] for one in left_out} == {"DepthwiseConv2D"}
     assert len(left_out) == 4
