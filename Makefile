@@ -66,6 +66,10 @@ doctor: $(READY) ## what this machine can do
 test: $(READY) ## run the tests
 	$(VENV)/bin/python -m pytest
 
+.PHONY: test-models
+test-models: $(READY) ## train every variant fully, three seeds, and hold it against its goal (about an hour; resumes)
+	$(VENV)/bin/python -m pytest -m slow tests/models/test_trained.py
+
 .PHONY: check
 check: $(READY) ## lint, format, types, import layers
 	$(VENV)/bin/ruff check .

@@ -126,7 +126,7 @@ def _stride(x: Any, wanted: int, smallest: int = 4) -> int:
 
 def _fitting_strides(image: Any, strides: tuple[int, ...]) -> list[int]:
     """Return ``strides`` without the earliest ones that would leave less than two pixels at the end."""
-    halvings = int(math.log2(min(image.shape[1:3]) / 2))
+    halvings = max(0, int(math.log2(min(image.shape[1:3]) / 2)))
     kept = [index for index, stride in enumerate(strides) if stride == 2][-halvings:] if halvings else []
     return [2 if index in kept else 1 for index in range(len(strides))]
 
