@@ -29,7 +29,8 @@ def accuracy(folder: Path, seed: int) -> float:
     architecture = models.find("gnn-gcn").builder(dataset.spec)
     train.fit(Work(request, folder), train.Settings(), architecture, dataset)
     logits = architecture.train.predict_on_batch(dict(architecture.prepare(dataset.test).inputs))
-    return tasks.task("label_nodes").score(lambda _role, _inputs: {"logits": logits}, dataset.test).value
+    prepared = tasks.prepare("label_nodes", dataset)
+    return tasks.score("label_nodes", lambda *_: {"logits": logits}, dataset.test, prepared).value
 
 
 def main(folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import ROOT, Deployed, Done, run_edgearch
 
@@ -133,9 +135,37 @@ def test_damaged_stage_is_made_again(deployed: Deployed, tmp_path: Path) -> None
     assert cached["measure"], "the same bytes were made again, so what follows still holds"
 
 
+FAMILIES = {"EDGEARCH_MODELS": str(ROOT / "tests" / "families")}
+
+
+def test_operators_that_int8_ruins_are_kept_in_float_and_named(edgearch: Callable[..., Done]) -> None:
+    done = edgearch("deploy", "fragile", "--device", "rpi", "--json", **FAMILIES)
+    assert done.code == 0, done.stderr
+    document = done.document
+    kept = document["mixed"]["model"]["kept"]
+    # the outlier makes one step of int8 wider than all pixels
+    assert {"CONCATENATION", "STRIDED_SLICE"} <= {one["op"] for one in kept}
+    steps = {one["op"]: one["step"] for one in kept}
+    assert steps["CONCATENATION"] == pytest.approx(1000 / 255, rel=0.1)
+    assert document["artifacts"][0]["precision"] == "int8 + float32"
+    assert document["score"]["delta"] == pytest.approx(0, abs=0.01)
+    assert any("int8 throughout comes to 0.1" in note for note in document["notes"])
+
+
+def test_device_of_integers_alone_is_told_why_int8_is_not_mended(
+    edgearch: Callable[..., Done], tmp_path: Path
+) -> None:
+    (tmp_path / "devices").mkdir()
+    profile = (ROOT / "devices" / "rpi.toml").read_text(encoding="utf-8")
+    integers = re.sub(r"precisions = \[.*?\]", 'precisions = ["int8"]', profile)
+    (tmp_path / "devices" / "integers.toml").write_text(integers)
+    done = edgearch("deploy", "fragile", "--device", "integers", "--json", **FAMILIES)
+    assert done.code == 1, done.stderr
+    assert any("integers runs no float32 that could be mixed in" in note for note in done.document["notes"])
+
+
 def test_accuracy_below_the_budget_exits_1_and_keeps_the_report(edgearch: Callable[..., Done]) -> None:
-    families = {"EDGEARCH_MODELS": str(ROOT / "tests" / "families")}
-    done = edgearch("deploy", "fragile", "--device", "rpi", "--json", **families)
+    done = edgearch("deploy", "fragile", "--device", "rpi", "--json", "--set", "mix.max_drop=1", **FAMILIES)
     assert done.code == 1, done.stderr
     document = done.document
     assert "the pipeline allows 0.02" in document["failures"][0]

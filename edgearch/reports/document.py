@@ -16,7 +16,7 @@ DEPLOYMENT, COMPARISON, CHECK, RUN = (
 )
 _FACTS = (
     "artifacts", "sizes", "fit", "gate", "score", "parity", "runtimes", "machine", "condition",
-    "float32", "rewrites", "pruning",
+    "float32", "rewrites", "pruning", "mixed",
 )  # fmt: skip
 NO_HOST = (
     "No host was named, so this machine stood in for the device. "

@@ -13,7 +13,7 @@ from edgearch.reports.reading import Document, interval, number, part, parts, te
 def score(document: Document) -> Facts | None:
     """Return the metric before and after, their difference, and what a paired test says of it."""
     found = part(document, "score")
-    baselines, beside = part(found, "baselines"), part(found, "baseline")
+    baselines = part(found, "baselines")
     name = reading.metric_name(found) or "metric"
     delta, interval_of_delta = fmt.difference(number(found, "delta"), interval(found, "ci95"))
     rows = [
@@ -26,7 +26,6 @@ def score(document: Document) -> Facts | None:
             )
         ),
         Row(("difference", delta, interval_of_delta)),
-        Row((text(beside, "name") or "baseline", fmt.metric(number(beside, "value")), fmt.MISSING)),
         Row(("difference, of float", _share(found), "")),
         *(
             Row((fmt.line(way), fmt.metric(number(part(baselines, way), text(found, "metric"))), ""))
@@ -39,7 +38,7 @@ def score(document: Document) -> Facts | None:
         [Column(""), Column("value", numeric=True), Column("95 % interval", numeric=True)],
         [row for row in rows if row.cells[1] != fmt.MISSING],
         where=reading.where(document, found),
-        notes=[_tested(found), _direction(found), text(beside, "note")],
+        notes=[_tested(found), _direction(found)],
     )
 
 

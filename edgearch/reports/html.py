@@ -79,6 +79,7 @@ def deployment(document: Document) -> str:
             _section("", figures.latency(document), plots=_latency(document)),
             _section("", figures.sizes(document), plots=_sizes(plots.sizes(document))),
             _section("", rewriting.rewrites(document)),
+            _section("", rewriting.kept(document)),
             _section("", figures.memory(document), half=True),
             _section("", figures.operators(document), half=True),
             _section("", figures.parity(document), half=True),

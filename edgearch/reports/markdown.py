@@ -41,6 +41,7 @@ def deployment(document: Document) -> str:
             figures.parity(document),
             figures.gate(document),
             rewriting.rewrites(document),
+            rewriting.kept(document),
             provenance.machine(document),
             provenance.condition(document),
             provenance.stages(document),

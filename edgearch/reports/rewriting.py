@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from edgearch.reports import format as fmt
 from edgearch.reports import reading
 from edgearch.reports.facts import Column, Facts, Row, facts
@@ -25,6 +27,43 @@ def rewrites(document: Document) -> Facts | None:
         [_row(one) for one in _of(document)],
         notes=["The model's outputs with and without the rewrite, the weights the same, in float32 Keras."],
     )
+
+
+def kept(document: Document) -> Facts | None:
+    """Return the operators that were kept out of int8, and what int8 does to each."""
+    mixed = part(document, "mixed")
+    return facts(
+        "kept",
+        "Kept out of int8",
+        [
+            Column("role"),
+            Column("operator"),
+            Column("one step of int8 there", numeric=True),
+            Column("of the error", numeric=True),
+            Column("result", extra=True),
+        ],
+        [row for role in mixed for row in _kept(fmt.line(role), part(mixed, role))],
+        notes=[
+            "Of the error: an operator's part of what each, alone in int8, does to the outputs of float32."
+        ],
+    )
+
+
+def _kept(role: str, found: Document) -> Iterator[Row]:
+    """Yield a row an operator; one for the whole role where all of its activations are in int16."""
+    harms = parts(found, "kept")
+    for harm in harms:
+        yield Row(
+            (
+                role,
+                text(harm, "op"),
+                _small(number(harm, "step")),
+                fmt.percent(number(harm, "share")),
+                text(harm, "tensor"),
+            )
+        )
+    if not harms:
+        yield Row((role, f"all of them, {text(found, 'precision')}", fmt.MISSING, fmt.MISSING, ""))
 
 
 def _of(document: Document) -> list[Document]:

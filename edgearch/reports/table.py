@@ -45,6 +45,7 @@ def deployment(document: Document) -> RenderableType:
         figures.unsupported(document),
         _parity(document),
         rewriting.rewrites(document),
+        rewriting.kept(document),
         _stages(document),
         *_ending(document),
     )

@@ -6,6 +6,7 @@ The quantizer is ai-edge-quantizer: it works on a ``.tflite`` file and takes a r
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Selective:
 
         tqdm.set_lock(threading.RLock())  # its own is a semaphore that would outlive this process
         self.role, self._path, self._calibration = role, path, calibration
-        self._operators = tflite.read(path).main
+        self._graph = tflite.read(path).main
         ranged = quantizer.Quantizer(str(path), recipe.static_wi8_ai8())
         samples = [
             {name: value[index] for name, value in calibration.items()}
@@ -66,7 +67,12 @@ class Selective:
         left = [_only({"algorithm_key": recipe.AlgorithmName.NO_QUANTIZE}, one.tensor) for one in kept]
         return self._quantized([*recipe.static_wi8_ai8(), *left])
 
-    def harms(self, folder: Path) -> list[Harm]:
+    @property
+    def operators(self) -> int:
+        """How many operators the model has."""
+        return len(self._graph.operators)
+
+    def harms(self) -> list[Harm]:
         """Return the operators that int8 harms at all, the most harmful first.
 
         Each is quantized alone: operators that do harm together only, one that writes a tensor and one that
@@ -75,26 +81,26 @@ class Selective:
         from ai_edge_quantizer import recipe
 
         (everywhere,) = recipe.static_wi8_ai8()
-        expected = self._outputs(self._path.read_bytes(), folder)
+        expected = self._outputs(self._path.read_bytes())
         errors: dict[int, float] = {}
-        for index, operator in enumerate(self._operators.operators):
+        for index, operator in enumerate(self._graph.operators):
             alone = self._quantized([_only(everywhere, self._scope(operator))])
-            errors[index] = _error(self._outputs(alone, folder), expected)
+            errors[index] = _error(self._outputs(alone), expected)
         total = sum(errors.values()) or 1.0
         return [
-            self._harm(self._operators.operators[index], error / total)
+            self._harm(self._graph.operators[index], error / total)
             for index, error in sorted(errors.items(), key=lambda one: -one[1])
             if error > 0
         ]
 
     def _harm(self, operator: tflite.Operator, share: float) -> Harm:
         scope = self._scope(operator)
-        found = self._ranges.get(self._operators.tensors[operator.outputs[0]].name, {})
+        found = self._ranges.get(self._graph.tensors[operator.outputs[0]].name, {})
         span = float(np.max(found["max"]) - np.min(found["min"])) if found else 0.0
         return Harm(self.role, operator.name, scope, span / 255, share)
 
     def _scope(self, operator: tflite.Operator) -> str:
-        return ";".join(self._operators.tensors[index].name for index in operator.outputs)
+        return ";".join(self._graph.tensors[index].name for index in operator.outputs)
 
     def _quantized(self, recipe: Recipe) -> bytes:
         from ai_edge_quantizer import quantizer
@@ -104,12 +110,13 @@ class Selective:
         )
         return bytes(found.quantized_model)
 
-    def _outputs(self, content: bytes, folder: Path) -> dict[str, np.ndarray]:
-        path = folder / "candidate.tflite"
-        path.write_bytes(content)
-        described = _bundle.describe(path, "int8")
+    def _outputs(self, content: bytes) -> dict[str, np.ndarray]:
         inputs = {name: value[:SAMPLES, 0] for name, value in self._calibration.items()}
-        return Drive(litert.open_model(str(path), threads=1), described, inputs).outputs()
+        with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+            file.write(content)
+            file.flush()
+            described = _bundle.describe(Path(file.name), "int8")
+            return Drive(litert.open_model(file.name, threads=1), described, inputs).outputs()
 
 
 def _only(entry: Mapping[str, Any], scope: str) -> dict[str, Any]:
@@ -125,6 +132,6 @@ def _error(found: Arrays, expected: Arrays) -> float:
     )
 
 
-def ranked(roles: Sequence[Selective], folder: Path) -> list[Harm]:
+def ranked(roles: Sequence[Selective]) -> list[Harm]:
     """Return the harms of all ``roles``, the most harmful first."""
-    return sorted((harm for one in roles for harm in one.harms(folder)), key=lambda harm: -harm.share)
+    return sorted((harm for one in roles for harm in one.harms()), key=lambda harm: -harm.share)

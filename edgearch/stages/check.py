@@ -36,7 +36,7 @@ def run(work: Work, _settings: Settings) -> Work:
         artifact(role, path, mixed.get(role, {}).get("precision", precision)) for role, path in models.items()
     ]
     fit = fitting(work, models, artifacts)
-    checked = work.plus(artifacts=artifacts, fit=fit, sizes=_sizes(work))
+    checked = work.plus(artifacts=artifacts, fit=fit, sizes=_sizes(work, artifacts[0]["precision"]))
     if precision not in device.precisions:
         checked = checked.failed(
             f"{device.name} does not run {precision} models. It runs {', '.join(device.precisions)}: "
@@ -152,8 +152,11 @@ def _recorded_arena(work: Work, models: dict[str, Path]) -> dict[str, Any]:
     return {"arena_bytes": max(role["arena_bytes"] for role in found["roles"].values())}
 
 
-def _sizes(work: Work) -> list[dict[str, Any]]:
-    """Return bytes and gzipped bytes of every precision that was converted."""
+def _sizes(work: Work, deployed: str) -> list[dict[str, Any]]:
+    """Return bytes and gzipped bytes of every precision that was converted; the one ``deployed`` by its name.
+
+    int8 may be deployed in part only, and is then called after all that it is.
+    """
     found = []
     for precision in get_args(Precision):
         paths = [work.files.get(f"{role}.{precision}") for role in work.facts["roles"]]
@@ -161,7 +164,7 @@ def _sizes(work: Work) -> list[dict[str, Any]]:
         if contents:
             found.append(
                 {
-                    "precision": precision,
+                    "precision": deployed if precision == work.facts["precision"] else precision,
                     "bytes": sum(map(len, contents)),
                     "gzip_bytes": sum(len(gzip.compress(content, mtime=0)) for content in contents),
                 }

@@ -8,6 +8,7 @@ error is fed back and adds up, whichever operator made it.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -104,8 +105,9 @@ def _involved(work: Work, answering: str) -> list[str]:
 
 def _score(work: Work, models: dict[str, Path], answering: str) -> Score:
     inputs = _bundle.stacked(work, "validation")
-    folder = _bundle.write(work.folder / "scored", models, PLAIN, inputs, {}, _bundle.driving(work))
-    outputs = _host.outputs(folder, "optimized")
+    with tempfile.TemporaryDirectory() as folder:
+        _bundle.write(Path(folder), models, PLAIN, inputs, {}, _bundle.driving(work))
+        outputs = _host.outputs(Path(folder), "optimized")
     examples = _fitting.load_examples(work.files["validation"])
     predictor = validate.recorded(work.plus(predicts=answering), outputs)
     return tasks.score(work.request.task, predictor, examples, load_arrays(work.files["prepared"]))
@@ -128,18 +130,17 @@ def _wide(work: Work, roles: list[str]) -> Iterator[Attempt]:
 
 
 def _partly_float(work: Work, roles: list[str]) -> Iterator[Attempt]:
-    """Yield attempts that keep 1, 2, 4, … operators in float32, up to half of those that int8 harms."""
+    """Yield attempts that keep 1, 2, 4, … operators in float32, and at last half of them."""
     work.progress(None, "what int8 does to each operator")
     models = [_selective_of(work, role) for role in roles]
-    harms = _selective.ranked(models, work.folder)
-    count = 1
-    while count <= max(1, len(harms) // 2):
+    half = max(1, sum(model.operators for model in models) // 2)
+    harms = _selective.ranked(models)
+    for count in [*(2**power for power in range(half.bit_length()) if 2**power < half), half]:
         kept = tuple(harms[:count])
         contents = {
             model.role: model.int8_but([harm for harm in kept if harm.role == model.role]) for model in models
         }
-        yield Attempt(_written(work, contents, f"{PLAIN}-{count}"), f"{PLAIN} + {FLOAT}", kept)
-        count *= 2
+        yield Attempt(_written(work, contents), f"{PLAIN} + {FLOAT}", kept)
 
 
 def _selective_of(work: Work, role: str) -> _selective.Selective:
@@ -148,8 +149,8 @@ def _selective_of(work: Work, role: str) -> _selective.Selective:
     )
 
 
-def _written(work: Work, contents: dict[str, bytes], name: str) -> dict[str, Path]:
-    paths = {role: work.folder / f"{role}.{name}.tflite" for role in contents}
+def _written(work: Work, contents: dict[str, bytes]) -> dict[str, Path]:
+    paths = {role: work.folder / f"{role}.mixed.tflite" for role in contents}
     for role, content in contents.items():
         paths[role].write_bytes(content)
     return paths

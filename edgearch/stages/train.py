@@ -43,7 +43,6 @@ def run(work: Work, settings: Settings) -> Work:
     spec = replace(_fitting.spec_for(work, dataset), latent=settings.latent)
     architecture = _fitting.build(work, spec)
     test, validation = (split.first(settings.test_examples) for split in (dataset.test, dataset.validation))
-    baseline = baseline_of(work, replace(dataset, test=test))
     history = fit(work, settings, architecture, dataset)
     weights = _fitting.save_weights(architecture.train, work.folder)
     return work.plus(
@@ -58,15 +57,8 @@ def run(work: Work, settings: Settings) -> Work:
         spec=asdict(spec),
         labels=list(dataset.label_names),
         history=history,
-        baseline=baseline,
         notes=[*work.facts.get("notes", []), *dataset.notes],
     )
-
-
-def baseline_of(work: Work, dataset: Dataset) -> dict[str, Any] | None:
-    """Return what the task holds a model against on the same data, if it has such a thing."""
-    baseline = getattr(tasks.task(work.request.task), "baseline", None)
-    return baseline(dataset) if baseline else None
 
 
 def fit(

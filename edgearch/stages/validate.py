@@ -93,9 +93,8 @@ def compare_scores(work: Work, deployed: Arrays) -> dict[str, Any]:
         for name in before.details
         if name in after.details
     }
-    baseline = {"baseline": work.facts["baseline"]} if work.facts.get("baseline") else {}
     count = len(examples) if before.per_example is None else len(before.per_example)
-    return {**tasks.compare(before, after, count), **baseline, "details": details}
+    return {**tasks.compare(before, after, count), "details": details}
 
 
 def recorded(work: Work, outputs: Arrays) -> Predictor:

@@ -124,6 +124,18 @@ def deployment() -> Document:
                 "share_of_range": 0.0035,
             }
         ],
+        "mixed": {
+            "model": {
+                "precision": "int8 + float32",
+                "kept": [
+                    {"role": "model", "op": "SOFTMAX", "tensor": "attend", "step": 3.92e6, "share": 0.875}
+                ],
+                "float": 0.99,
+                "int8": 0.61,
+                "mixed": 0.99,
+            },
+            "step": {"precision": "int16x8", "kept": [], "float": 1.0, "int8": 0.98, "mixed": 1.0},
+        },
         "machine": {
             "architecture": "x86_64",
             "processor": "AMD EPYC",

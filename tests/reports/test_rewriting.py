@@ -25,6 +25,16 @@ def test_every_report_lists_a_rewrite_with_its_difference() -> None:
     assert "| sigmoid-gelu | GELU |" in markdown.deployment(document)
 
 
+def test_every_report_lists_what_was_kept_out_of_int8() -> None:
+    document = samples.deployment()
+    line = line_with(printed(table.deployment, document, width=200), "attend")
+    for word in ("SOFTMAX", "3.9e+06", "87.5 %"):
+        assert word in line
+        assert word in html.deployment(document)
+    assert "all of them, int16x8" in printed(table.deployment, document, width=200)
+    assert "Kept out of int8" not in printed(table.deployment, samples.lacking(document, "mixed"), width=200)
+
+
 def test_comparison_lists_the_rewrites_that_its_rows_share() -> None:
     for shown in (html.comparison, markdown.comparison):
         assert shown(samples.comparison()).count("sigmoid-gelu") == 1

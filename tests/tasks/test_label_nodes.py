@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgearch import data, tasks
-from edgearch.data import Examples
+from edgearch.data import Dataset, Examples
 from edgearch.stages import _fitting
 
 LABELS = np.array([[0, 1, 1, 0]])
@@ -24,9 +24,13 @@ EXAMPLES = Examples(
 LOGITS = np.eye(2, dtype=np.float32)[[[0, 1, 0, 1]]]
 
 
+def no_baseline(features: int) -> dict[str, np.ndarray]:
+    return {"classes": np.arange(2), "kernel": np.zeros((2, features)), "bias": np.zeros(2)}
+
+
 @pytest.mark.parametrize("logits", [LOGITS, LOGITS[EXAMPLES.mask]], ids=["whole graphs", "nodes of the mask"])
 def test_score_counts_nodes_of_the_mask_only(logits: np.ndarray) -> None:
-    score = tasks.task("label_nodes").score(lambda role, inputs: {"logits": logits}, EXAMPLES)
+    score = tasks.score("label_nodes", lambda role, inputs: {"logits": logits}, EXAMPLES, no_baseline(2))
     assert score.per_example is not None and score.per_example.tolist() == [1, 1, 0]
     assert score.value == pytest.approx(2 / 3)
     assert score.details["confusion"] == [[1, 1], [0, 1]]
@@ -62,10 +66,25 @@ def test_saved_examples_keep_their_mask(tmp_path: Path) -> None:
 
 
 def test_baseline_is_logistic_regression_on_the_same_labels() -> None:
-    baseline = tasks.task("label_nodes").baseline(data.source("digits_knn").load(None))
-    assert baseline["name"] == "logistic regression"
-    assert 0.85 < baseline["value"] < 0.93
-    assert "same 100 labels" in baseline["note"]
+    dataset = data.source("digits_knn").load(None)
+    logits = np.zeros((*dataset.test.labels.shape, 10), np.float32)
+    scored = tasks.score(
+        "label_nodes", lambda *_: {"logits": logits}, dataset.test, tasks.prepare("label_nodes", dataset)
+    )
+    (found,) = scored.baselines.values()
+    assert 0.85 < found["accuracy"] < 0.93
+
+
+def test_baseline_knows_classes_that_have_no_label_to_train_on_by_their_numbers() -> None:
+    inputs = {"nodes": np.array([[[0.0], [1.0], [0.0], [1.0]]]), "edges": EXAMPLES.inputs["edges"]}
+    labels, mask = np.array([[1, 3, 1, 3]]), np.array([[True, True, False, False]])
+    train, test = Examples(inputs, labels, mask), Examples(inputs, labels, ~mask)
+    dataset = Dataset(train, train, train, test, ("a", "b", "c", "d"))
+    logits = np.zeros((1, 4, 4), np.float32)
+    scored = tasks.score(
+        "label_nodes", lambda *_: {"logits": logits}, test, tasks.prepare("label_nodes", dataset)
+    )
+    assert [*scored.baselines.values()] == [{"accuracy": 1.0}]
 
 
 def test_large_graph_is_drawn_in_a_piece_of_neighbours() -> None:
@@ -75,8 +94,7 @@ def test_large_graph_is_drawn_in_a_piece_of_neighbours() -> None:
     inputs = {"nodes": np.zeros((1, nodes, 1), np.float32), "edges": edges}
     examples = Examples(inputs, np.zeros((1, nodes), int), np.ones((1, nodes), bool))
     logits = np.zeros((1, nodes, 2), np.float32)
-    found = (
-        tasks.task("label_nodes").score(lambda role, inputs: {"logits": logits}, examples).details["graph"]
-    )
+    scored = tasks.score("label_nodes", lambda role, inputs: {"logits": logits}, examples, no_baseline(1))
+    found = scored.details["graph"]
     assert found["edges"] == [[node, node + 1] for node in range(299)]
     assert len(found["true"]) == 300
