@@ -277,10 +277,15 @@ def _imported(source: bytes) -> list[str]:
 
 @functools.cache
 def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # a name inside a module, not a module
-        return False
+    """Say whether ``name`` is a module, and not a name inside one; only packages are imported to tell."""
+    parent = name.rpartition(".")[0]
+    return (not parent or _is_package(parent)) and importlib.util.find_spec(name) is not None
+
+
+@functools.cache
+def _is_package(name: str) -> bool:
+    spec = importlib.util.find_spec(name) if _is_module(name) else None
+    return spec is not None and spec.submodule_search_locations is not None
 
 
 def as_json(timings: Sequence[Timing]) -> list[Mapping[str, Any]]:

@@ -30,7 +30,7 @@ def test_deploy_ends_in_one_document_with_the_designed_keys(deployed: Deployed) 
     assert document["where"] == "stand-in"
     assert document["variant"] == "cnn-resnet8"
     assert [stage["name"] for stage in document["stages"]] == [
-        "train", "convert", "quantize", "check", "validate", "package", "measure",
+        "train", "convert", "quantize", "mix", "check", "validate", "package", "measure",
     ]  # fmt: skip
 
 
@@ -101,11 +101,28 @@ def test_second_deployment_is_all_cached_and_imports_no_tensorflow(deployed: Dep
     assert all(stage["cached"] for stage in json.loads(done.stdout)["stages"])
 
 
+def test_no_variant_needs_tensorflow_to_find_what_is_finished(deployed: Deployed) -> None:
+    script = (
+        "import sys\n"
+        "from edgearch import models, pipeline, profiles\n"
+        "from edgearch.work import Request\n"
+        "for variants in models.families().values():\n"
+        "    for name in variants:\n"
+        "        purpose = models.find(name).purpose\n"
+        "        request = Request(name, name, purpose.dataset, profiles.device('rpi'), purpose.task)\n"
+        "        for step in pipeline.read('prune-int8').steps:\n"
+        "            pipeline._key(step, request, '')\n"
+        "sys.exit('tensorflow' in sys.modules and 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_changed_setting_runs_its_stage_and_those_after_it_only(deployed: Deployed) -> None:
     done = deployed.again("deploy", "cnn", "--device", "rpi", "--json", "--set", "validate.max_drop=0.5")
     cached = {stage["name"]: stage["cached"] for stage in done.document["stages"]}
     assert cached == {
-        "train": True, "convert": True, "quantize": True, "check": True,
+        "train": True, "convert": True, "quantize": True, "mix": True, "check": True,
         "validate": False, "package": False, "measure": False,
     }  # fmt: skip
 

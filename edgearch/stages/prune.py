@@ -20,16 +20,20 @@ from edgearch.work import Work
 DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 NEEDS_TENSORFLOW = True
-FREQUENCY = 10  # training steps between two prunings, at most
+FREQUENCY = 10  # training steps between two prunings
+MIN_STEPS = 100  # a dataset that is one graph has a step an epoch, and a dozen steps mend nothing
 
 
 class Settings(Strict):
-    """``sparsity`` is the share of zeros in each pruned kernel when fine-tuning ends."""
+    """``sparsity`` is the share of zeros in each pruned kernel when fine-tuning ends.
+
+    Without a ``learning_rate`` it is the recipe's, decayed to zero.
+    """
 
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
 
 
 def run(work: Work, settings: Settings) -> Work:
@@ -37,20 +41,22 @@ def run(work: Work, settings: Settings) -> Work:
     make_repeatable(work.request.seed)
     dataset, task = _fitting.load_dataset(work), tasks.task(work.request.task)
     architecture, scrap = _trained(work), _trained(work)
-    steps = settings.epochs * -(-len(dataset.train) // settings.batch_size)
+    steps_an_epoch = -(-len(dataset.train) // settings.batch_size)
+    epochs = max(settings.epochs, -(-MIN_STEPS // steps_an_epoch))
+    steps = epochs * steps_an_epoch
     pruned, twins, left_out = _wrapped(scrap, _schedule(settings.sparsity, steps))
     recipe = architecture.recipe
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate or recipe.learning_rate, steps)
     pruned.compile(keras.optimizers.Adam(rate, beta_1=recipe.beta_1), **task.compile_options())
     x, y = task.targets(architecture.prepare(dataset.train))
     batches = _fitting.batches(x, y, settings.batch_size, work.request.seed, crop=recipe.crop)
     pruned.fit(
         batches,
-        epochs=settings.epochs,
+        epochs=epochs,
         validation_data=task.targets(architecture.prepare(dataset.validation)) if recipe.monitor else None,
         callbacks=[
             tfmot.sparsity.keras.UpdatePruningStep(),
-            _fitting.progress_callback(work.progress, settings.epochs),
+            _fitting.progress_callback(work.progress, epochs),
         ],
         verbose=0,
     )
@@ -74,10 +80,9 @@ def _schedule(sparsity: float, steps: int) -> Any:
 
     Masks change at multiples of the frequency only: the end must be one, or the last step is missed.
     """
-    frequency = max(1, min(FREQUENCY, steps // 4))  # a dataset that is one graph has a step an epoch
-    end = max(steps // 2 // frequency, 1) * frequency
+    end = steps // 2 // FREQUENCY * FREQUENCY
     return tfmot.sparsity.keras.PolynomialDecay(
-        0.0, sparsity, begin_step=0, end_step=end, frequency=frequency
+        0.0, sparsity, begin_step=0, end_step=end, frequency=FREQUENCY
     )
 
 

@@ -36,8 +36,8 @@ def test_deployment_that_is_cut_keeps_its_bundle_and_goes_on_at_measure(
     assert done.code == 0, done.stderr
     document = done.document
     assert {stage["name"]: stage["cached"] for stage in document["stages"]} == {
-        "train": True, "convert": True, "quantize": True, "check": True, "validate": True, "package": True,
-        "measure": False,
+        "train": True, "convert": True, "quantize": True, "mix": True, "check": True, "validate": True,
+        "package": True, "measure": False,
     }  # fmt: skip
     assert document["where"] == document["score"]["where"] == "device"
     assert document["host"]
