@@ -82,6 +82,10 @@ cora: $(READY) ## accuracy of gnn-gcn on Cora, five seeds, beside the paper's: D
 	@test -n "$$DATA_FOLDER" || { echo "make cora: say where the Planetoid files are: make cora DATA_FOLDER=…" >&2; exit 2; }
 	@$(VENV)/bin/python scripts/cora.py "$$DATA_FOLDER"
 
+.PHONY: docs
+docs: $(READY) ## print the figures of docs/*.md again, in place (minutes): [DATA_FOLDER=folder with ind.cora.*]
+	@$(VENV)/bin/python scripts/docs.py $${DATA_FOLDER:+"--data-folder=$$DATA_FOLDER"}
+
 .PHONY: benchmark
 benchmark: $(READY) ## time the main path and the agent: ratios and seconds
 	$(VENV)/bin/python benchmarks/run.py

@@ -1,6 +1,6 @@
 """Recurrent networks: one small network, met again at every time step, with a state that remembers.
 
-What goes to a device is chosen here, by what converts (docs/recurrent.md):
+What goes to a device is chosen here, by what converts (docs/rnn.md):
 
 - ``sequence``: the whole sequence in one inference. An LSTM becomes one fused operator that keeps its state
   in variable tensors; GRU and SimpleRNN become a WHILE loop that crashes the converter's int8 calibration,

@@ -98,11 +98,12 @@ def _tables(*tables: Facts | None) -> Iterator[str]:
     for facts in tables:
         if facts is not None:
             yield f"## {escaped(facts.title)}" + (f" ({escaped(facts.where)})" if facts.where else "")
-            yield _table(facts)
+            yield table(facts)
             yield from (_block(note) for note in facts.notes)
 
 
-def _table(facts: Facts) -> str:
+def table(facts: Facts) -> str:
+    """Return rows and columns; what spans columns stands in the first of them."""
     lines = [
         _line(column.title for column in facts.columns),
         _line(("---:" if column.numeric else "---" for column in facts.columns), escape=False),
