@@ -274,12 +274,17 @@ def _models(arguments: argparse.Namespace) -> int:
         {
             "model": variant,
             "family": family,
-            "about": models.summary(family) + (f" ({family}'s default)" if index == 0 else ""),
+            "task": found.purpose.task,
+            "dataset": found.purpose.dataset,
+            "also": [name for name, known in models.aliases(family).items() if known == variant],
+            "about": found.about,
         }
         for family, variants in models.families().items()
-        for index, variant in enumerate(variants)
+        for variant in variants
+        for found in [models.find(variant)]
     ]
-    return _listed(arguments, rows, ("model", "family", "about"))
+    shown = [{**row, "model": ", ".join([str(row["model"]), *row["also"]])} for row in rows]
+    return _listed(arguments, rows if arguments.json else shown, ("model", "task", "dataset", "about"))
 
 
 def _devices(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Architectures, one family a file.
 
-A family's file gives ``SUMMARY`` and ``VARIANTS``, a dict from a variant's name to its builder; the first
-is the family's default and answers to the family's plain name too. A builder takes a
+A family's file gives ``VARIANTS``, a dict from a variant's name to its builder; the first is the family's
+default and answers to the family's plain name too. A builder takes a
 :class:`~edgearch.work.Spec` and returns an :class:`Architecture`. ``PURPOSES`` may give a variant another
 :class:`Purpose` than to classify digits, ``ALIASES`` other names by which a variant is known; ``LATENT`` is
 the size of the family's latent space, if any; ``REWRITES`` says which rewrites of ``rewrites.toml`` a variant
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -162,6 +163,12 @@ class Variant:
     latent: int | None = None
     rewrites: tuple[str, ...] = ()
 
+    @property
+    def about(self) -> str:
+        """What it is, in a line: the first one of its builder's docstring, which says what it builds."""
+        sentence = (inspect.getdoc(self.builder) or self.name).splitlines()[0].removeprefix("Build ")
+        return sentence[:1].upper() + sentence[1:].rstrip(".:")
+
 
 @dataclass(frozen=True)
 class Rewrite:
@@ -201,14 +208,14 @@ def find(name: str) -> Variant:
 
 def _names(family: str) -> dict[str, str]:
     """Return every name that means a variant of ``family`` → that variant."""
-    module = _family(family)
-    variants = list(module.VARIANTS)
-    return {family: variants[0], **getattr(module, "ALIASES", {}), **{name: name for name in variants}}
+    return {**aliases(family), **{name: name for name in _family(family).VARIANTS}}
 
 
-def summary(family: str) -> str:
-    """Return a family's one line."""
-    return str(_family(family).SUMMARY)
+def aliases(family: str) -> dict[str, str]:
+    """Return the other names of ``family``'s variants → variant: its own plain name is its default's."""
+    variants = list(_family(family).VARIANTS)
+    names = {family: variants[0], **getattr(_family(family), "ALIASES", {})}
+    return {name: variant for name, variant in names.items() if name != variant}
 
 
 @functools.cache

@@ -16,7 +16,6 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
-SUMMARY = "convolutions over images: ResNet8, LeNet-5, MobileNetV1, DS-CNN, ConvNeXt"
 # The usual 0.99 needs thousands of steps to settle; small datasets have hundreds.
 MOMENTUM = 0.9
 

@@ -14,9 +14,6 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Export, Purpose, Recipe, _latent
 from edgearch.work import Spec
 
-SUMMARY = (
-    "generative adversarial networks: DCGAN, and Wasserstein with gradient penalty; new images from noise"
-)
 LATENT = 16
 
 

@@ -22,7 +22,6 @@ from edgearch.framework import keras, tf
 from edgearch.models import Architecture, Export, Purpose, Recipe, _graph, _graph_layers
 from edgearch.work import Spec
 
-SUMMARY = "graph networks for nodes and whole graphs: GCN, GAT, GraphSAGE"
 WORDS = 256  # features above this are a sparse bag of words, for which few hidden units are enough
 
 

@@ -15,8 +15,6 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Export, Purpose, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
-SUMMARY = "fully connected layers: a classifier, an autoencoder that detects anomalies"
-
 
 def mlp(spec: Spec) -> Architecture:
     """Build two hidden layers of 128 and 64 ReLU units."""

@@ -23,7 +23,6 @@ from edgearch.framework import keras, tf
 from edgearch.models import Architecture, Export, Purpose, Recipe
 from edgearch.work import Spec
 
-SUMMARY = "recurrent networks over sequences: LSTM, GRU, SimpleRNN, bidirectional LSTM"
 SEQUENCE, STEP = "sequence", "step"
 UNITS = 64
 

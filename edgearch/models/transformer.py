@@ -9,7 +9,6 @@ Sources: A. Vaswani et al., arXiv:1706.03762; pre-norm: R. Xiong et al., arXiv:2
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from edgearch.errors import RequestError
@@ -17,13 +16,35 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Purpose, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
-SUMMARY = "attention over sequences: pre-norm, RMSNorm or LayerNormalization, SwiGLU"
 WIDTH, HEADS, BLOCKS, HIDDEN, DROPOUT = 48, 4, 3, 96, 0.2
 NOISE = 0.15  # while training, beside features of 0 to 1: attention learns a small dataset by heart
 
 
-def transformer(spec: Spec, norm: str = "rms", causal: bool = False) -> Architecture:
-    """Build three blocks of 48 features; a causal one answers at its last step, another by the mean."""
+def transformer(spec: Spec) -> Architecture:
+    """Build three pre-norm blocks of 48 features: RMSNorm, SwiGLU, the mean over steps answers."""
+    return _transformer(spec, norm="rms", causal=False)
+
+
+def causal(spec: Spec) -> Architecture:
+    """Build the same three blocks with steps that see earlier ones only; the last step answers."""
+    return _transformer(spec, norm="rms", causal=True)
+
+
+def layernorm(spec: Spec) -> Architecture:
+    """Build the same three blocks with LayerNormalization, as transformers had it first."""
+    return _transformer(spec, norm="layer", causal=False)
+
+
+VARIANTS = {"transformer": transformer, "transformer-causal": causal, "transformer-layernorm": layernorm}
+PURPOSES = {name: Purpose(dataset="digits_rows") for name in VARIANTS}
+REWRITES = {
+    "transformer": (_blocks.ATTENTION,),
+    "transformer-causal": (_blocks.ATTENTION,),
+    "transformer-layernorm": (_blocks.LAYER_NORM, _blocks.ATTENTION),
+}
+
+
+def _transformer(spec: Spec, norm: str, causal: bool) -> Architecture:
     from edgearch.models import _layers
 
     sequence = _sequence(spec)
@@ -64,16 +85,3 @@ def _sequence(spec: Spec) -> Any:
             f"this dataset has {dict(spec.inputs)}."
         )
     return keras.Input(spec.inputs["sequence"], name="sequence")
-
-
-VARIANTS = {
-    "transformer": transformer,
-    "transformer-causal": functools.partial(transformer, causal=True),
-    "transformer-layernorm": functools.partial(transformer, norm="layer"),
-}
-PURPOSES = {name: Purpose(dataset="digits_rows") for name in VARIANTS}
-REWRITES = {
-    "transformer": (_blocks.ATTENTION,),
-    "transformer-causal": (_blocks.ATTENTION,),
-    "transformer-layernorm": (_blocks.LAYER_NORM, _blocks.ATTENTION),
-}

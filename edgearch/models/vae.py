@@ -18,7 +18,6 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Export, Purpose, Recipe, _latent
 from edgearch.work import Spec
 
-SUMMARY = "variational autoencoders: dense, convolutional; they copy images and make new ones"
 LATENT = 8
 DRAWN = 10  # images that a report shows of each way to make one
 

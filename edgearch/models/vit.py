@@ -16,7 +16,6 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Recipe, _blocks, logits_export
 from edgearch.work import Spec
 
-SUMMARY = "vision transformer: attention between the patches of an image"
 WIDTH, HEADS, BLOCKS, HIDDEN, DROPOUT = 48, 4, 4, 96, 0.2
 PATCHES = 8  # a side at most: attention costs the fourth power of it
 

@@ -8,8 +8,6 @@ from edgearch.framework import keras, tf
 from edgearch.models import Architecture, Export
 from edgearch.work import Spec
 
-SUMMARY = "relu(A @ H) in two dimensions"
-
 
 def dropped(spec: Spec) -> Architecture:
     (shape,) = spec.inputs.values()

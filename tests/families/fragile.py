@@ -8,8 +8,6 @@ from edgearch.framework import keras, tf
 from edgearch.models import Architecture, Export
 from edgearch.work import Spec
 
-SUMMARY = "pixels that share a tensor with an outlier"
-
 
 def fragile(spec: Spec) -> Architecture:
     (shape,) = spec.inputs.values()

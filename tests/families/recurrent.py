@@ -6,8 +6,6 @@ from edgearch.framework import keras
 from edgearch.models import Architecture, Purpose, logits_export
 from edgearch.work import Spec
 
-SUMMARY = "one fused LSTM"
-
 
 def recurrent(spec: Spec) -> Architecture:
     sequence = keras.Input(spec.inputs["sequence"], name="sequence")
