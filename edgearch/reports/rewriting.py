@@ -62,7 +62,7 @@ def _kept(role: str, found: Document) -> Iterator[Row]:
                 text(harm, "tensor"),
             )
         )
-    if not harms:
+    if text(found, "precision") and not harms:
         yield Row((role, f"all of them, {text(found, 'precision')}", fmt.MISSING, fmt.MISSING, ""))
 
 

@@ -214,4 +214,4 @@ def test_figures_beside_the_metric_stand_with_those_of_simpler_ways() -> None:
 
 
 def test_share_of_float_is_for_metrics_whose_budget_is_one() -> None:
-    assert "of float" not in printed(table.deployment, samples.deployment())
+    assert "difference, of float" not in printed(table.deployment, samples.deployment())
