@@ -13,6 +13,7 @@ import platformdirs
 
 from edgearch import profiles
 from edgearch.agent import environment
+from edgearch.runtimes import litert_gpu
 
 Finding = tuple[bool, str, str]
 
@@ -79,6 +80,14 @@ def _gpu() -> Finding:
     )
 
 
+def _vulkan() -> Finding:
+    if litert_gpu.has_gpu():
+        return True, "a GPU", ""
+    folder = litert_gpu.swiftshader()
+    remedy = "Install a GPU's driver, or, to have SwiftShader in its place, sudo apt install chromium."
+    return bool(folder), f"no GPU: SwiftShader of {folder} emulates one" if folder else "no GPU", remedy
+
+
 def _hosts() -> Finding:
     known = profiles.hosts()
     text = ", ".join(f"{name} ({host.address})" for name, host in known.items())
@@ -96,6 +105,7 @@ _PROBES: dict[str, Callable[[], Finding]] = {
     "ssh": _program("ssh", "-V", "sudo apt install openssh-client"),
     "sftp": _program("sftp", "-h", "sudo apt install openssh-client"),
     "runtime litert": _runtime("litert"),
+    "runtime litert-gpu": _vulkan,
     "runtime tflite-runtime": _runtime("tflite-runtime"),
     "runtime tflm": _runtime("tflm"),
     "emulator qemu-aarch64": _program(

@@ -40,9 +40,12 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 def choose(runtimes: list[dict[str, Any]]) -> str | None:
-    """Return the fastest runtime (by its median for a whole example) that was not set aside, if any."""
+    """Return the fastest runtime (by its median for a whole example) that was not set aside, if any.
+
+    One that ran on emulated hardware is the last choice: its time says nothing of the hardware's.
+    """
     fit = [runtime for runtime in runtimes if "set_aside" not in runtime]
-    return min(fit, key=_median)["name"] if fit else None
+    return min(fit, key=lambda one: ("where" in one, _median(one)))["name"] if fit else None
 
 
 def _median(runtime: dict[str, Any]) -> float:

@@ -53,7 +53,8 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         "kernels": request["kernels"],
         "load_ms": main["load_ms"],
         "latency_ms": main["latency_ms"],
-        **{name: main[name] for name in ("steps", "sequence_latency_ms") if name in main},
+        **{name: main[name] for name in ("steps", "sequence_latency_ms", "processor") if name in main},
+        **({"where": main["processor"]["where"]} if "where" in main.get("processor", {}) else {}),
         "arena_bytes": main["arena_bytes"],
         "roles": roles,
         "peak_rss_bytes": _peak_rss(),
@@ -93,6 +94,8 @@ def _run_role(
         "arena_bytes": session.arena_bytes(),
         "undelegated": session.undelegated(),
     }
+    if session.processor():
+        figures["processor"] = session.processor()
     if drive.in_steps:
         figures["steps"] = drive.steps
         figures["sequence_latency_ms"] = summarize(whole)

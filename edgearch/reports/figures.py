@@ -145,8 +145,18 @@ def latency(document: Document) -> Facts | None:
             Column("where"),
         ],
         rows,
-        notes=[_choice(document), rewriting.undelegated(document)],
+        notes=[_choice(document), _processors(document), rewriting.undelegated(document)],
     )
+
+
+def _processors(document: Document) -> str:
+    """Say what ran a runtime that did not run on the CPU."""
+    named = {
+        text(one, "name"): text(part(one, "processor"), "name")
+        for one in parts(document, "runtimes")
+        if text(part(one, "processor"), "name")
+    }
+    return "; ".join(f"{fmt.line(name)} ran on {fmt.line(found)}" for name, found in named.items())
 
 
 def _choice(document: Document) -> str:

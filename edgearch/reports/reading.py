@@ -14,7 +14,7 @@ WHERE = {
     "device": "measured on the device itself.",
     "stand-in": "measured on this machine in the device's place, with the same runtime: "
     "outputs count, the speed is this machine's.",
-    "emulated": "ran on that kind of processor in an emulator (QEMU): "
+    "emulated": "ran on that kind of processor in an emulator (QEMU for Arm, SwiftShader for a GPU): "
     "outputs count, the speed is the emulator's.",
     "simulated": "ran on this machine through TensorFlow Lite Micro's own kernels: "
     "outputs and arena count, the speed is this machine's.",

@@ -35,6 +35,9 @@ class Session(Protocol):
     def undelegated(self) -> dict[str, int] | None:
         """Count the operators left outside a delegate by name; ``None`` where there is none."""
 
+    def processor(self) -> dict[str, str] | None:
+        """Return ``name`` of what ran the model where that is not the CPU, ``where`` if it is emulated."""
+
 
 def load(name: str) -> Any:
     """Import the runtime called ``name``, such as ``tflite-runtime``."""

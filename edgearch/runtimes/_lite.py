@@ -36,6 +36,10 @@ class LiteSession:
         """Return nothing: these interpreters do not record their arena."""
         return
 
+    def processor(self) -> None:
+        """Return nothing: it is the CPU."""
+        return
+
     def undelegated(self) -> dict[str, int] | None:
         """Count the operators that no delegate took, by name; ``None`` where none was to take any.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from typing import Any
 
 import numpy as np
+
+from edgearch.runtimes._captured import captured
 
 DISTRIBUTION = "tflite-micro"
 # More than any microcontroller has: what a model takes of it is recorded, and then judged.
@@ -33,11 +33,17 @@ class TflmSession:
 
     def arena_bytes(self) -> int | None:
         """Return what the RecordingMicroAllocator counted, in bytes."""
-        found = _TOTAL.search(_captured(self._interpreter.print_allocations))
+        with captured() as printed:
+            self._interpreter.print_allocations()
+        found = _TOTAL.search(printed[0])
         return int(found.group(1)) if found else None
 
     def undelegated(self) -> None:
         """Return nothing: there are no delegates."""
+        return
+
+    def processor(self) -> None:
+        """Return nothing: it is the CPU."""
         return
 
 
@@ -47,20 +53,3 @@ def open_model(path: str, threads: int, kernels: str = "reference") -> TflmSessi
     from tflite_micro import runtime
 
     return TflmSession(runtime.Interpreter.from_file(path, arena_size=_ARENA_BYTES))
-
-
-def _captured(function: Any) -> bytes:
-    """Call ``function`` and return what its C++ side printed on either standard stream."""
-    kept = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        try:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            function()
-        finally:
-            os.dup2(kept[0], 1)
-            os.dup2(kept[1], 2)
-            os.close(kept[0])
-            os.close(kept[1])
-        file.seek(0)
-        return file.read()

@@ -36,7 +36,7 @@ def run(work: Work, settings: Settings) -> Work:
         beside = _float32(work, connection, answer["runtimes"], settings)
     finally:
         connection.close()
-    runtimes = [{**runtime, "where": request.where} for runtime in answer["runtimes"]]
+    runtimes = [{"where": request.where, **runtime} for runtime in answer["runtimes"]]
     refuse_if_none(request.device, runtimes)
     measured = work.plus(
         {"outputs": save_arrays(work.folder / "outputs.npz", outputs)},

@@ -53,6 +53,9 @@ class Adder:
     def undelegated(self) -> None:
         return
 
+    def processor(self) -> None:
+        return
+
 
 VALUES = {"value": np.array([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], np.float32)}  # two sequences, three steps
 
