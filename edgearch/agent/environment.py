@@ -81,7 +81,9 @@ def _check_machine(folder: Path) -> None:
 def _pip_failure(runtime: str, done: subprocess.CompletedProcess[str]) -> AgentError:
     if "No matching distribution" in done.stderr and "from versions: none" not in done.stderr:
         return NoWheelError(
-            f"{runtime} has no wheel for Python {platform.python_version()} on {platform.machine()}."
+            f"{runtime} has no wheel for Python {platform.python_version()} on {platform.machine()}. Take a "
+            "system whose Python has one (tflite-runtime: 3.9 to 3.11, as Debian 12 and the Raspberry Pi OS "
+            "made of it), or a 64-bit system."
         )
     if "No space left" in done.stderr:
         return AgentError(f"No space left while pip installed {runtime}.")
