@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EDGEARCH := $(VENV)/bin/edgearch
 
 # Values reach programs as environment variables, never as text of a shell command.
-export MODEL DEVICE PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD
+export MODEL DEVICE ACCEPT PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD
 FLAGS = $${PIPELINE:+"--pipeline=$$PIPELINE"} $(DATA_FLAGS) $(HOST_FLAGS)
 DATA_FLAGS = $${DATASET:+"--dataset=$$DATASET"} $${DATA_FOLDER:+"--data-folder=$$DATA_FOLDER"} $${SEED:+"--seed=$$SEED"}
 HOST_FLAGS = $${HOST:+"--host=$$HOST"} $${BUILD:+"--build=$$BUILD"}
@@ -54,6 +54,11 @@ check-device: $(READY) ## will it fit? Nothing is trained: MODEL=cnn (or file.tf
 	$(NEED_DEVICE)
 	@$(EDGEARCH) check --device="$$DEVICE" $(FLAGS) -- "$$MODEL"
 
+.PHONY: regress
+regress: $(READY) ## latest latencies against the accepted ones, exit 1 if slower: DEVICE=rpi [MODEL= HOST= ACCEPT=yes]
+	$(NEED_DEVICE)
+	@$(EDGEARCH) regress --device="$$DEVICE" $(HOST_FLAGS) $${ACCEPT:+--accept} $${MODEL:+-- "$$MODEL"}
+
 .PHONY: devices
 devices: $(READY) ## list the device profiles
 	@$(EDGEARCH) devices
@@ -65,6 +70,11 @@ doctor: $(READY) ## what this machine can do
 .PHONY: test
 test: $(READY) ## run the tests
 	$(VENV)/bin/python -m pytest
+
+.PHONY: test-device
+test-device: $(READY) ## deploy every family to a device and check parity, accuracy and latency: DEVICE=rpi [HOST=]
+	$(NEED_DEVICE)
+	$(VENV)/bin/python -m pytest tests/device --device="$$DEVICE" $${HOST:+"--host=$$HOST"}
 
 .PHONY: test-models
 test-models: $(READY) ## train every variant fully, three seeds, and hold it against its goal (about an hour; resumes)

@@ -112,6 +112,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     _device_options(run)
 
+    regress = _verb(
+        verbs, "regress", _regress, "hold the latest measurements against the accepted ones; exit 1 if slower"
+    )
+    regress.add_argument("model", nargs="?", help="a family or a variant (default: all that were measured)")
+    _device_options(regress)
+    regress.add_argument(
+        "--allow", type=_ratio, default=1.05, metavar="RATIO",
+        help="how many times the accepted median is allowed (default: 1.05)",
+    )  # fmt: skip
+    regress.add_argument("--accept", action="store_true", help="hold later runs against the latest ones")
+
     for name, act, text in (
         ("models", _models, "list the architectures"),
         ("devices", _devices, "list the device profiles, or show one"),
@@ -135,6 +146,13 @@ def _verb(
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, nothing else")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not 1 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a ratio of at least 1, such as 1.05; found {text}")
+    return value
 
 
 def _device_options(parser: argparse.ArgumentParser) -> None:
@@ -240,6 +258,14 @@ def _run(arguments: argparse.Namespace) -> int:
         return commands.exit_code(result)
 
     return _watched(arguments, act)
+
+
+def _regress(arguments: argparse.Namespace) -> int:
+    from edgearch import commands
+
+    result = commands.regress(arguments.model, _options(arguments), arguments.allow, arguments.accept)
+    _show(arguments, result, "regression", None)
+    return commands.exit_code(result)
 
 
 def _show(arguments: argparse.Namespace, document: dict[str, Any], kind: str, folder: Path | None) -> None:

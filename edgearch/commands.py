@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgearch import data, existing, models, pipeline, profiles, transports
+from edgearch import data, existing, history, models, pipeline, profiles, transports
 from edgearch.errors import CheckError, EdgearchError, RequestError, ToolError, unknown
 from edgearch.pipeline import Pipeline, Watcher
 from edgearch.reports import document, files
@@ -112,6 +112,22 @@ def run(model: str, options: Options, watcher: Watcher, inputs: Path | None) -> 
     return result, folder
 
 
+def regress(model: str | None, options: Options, allowed: float, accept: bool) -> dict[str, Any]:
+    """Hold the latest measurements on a device against the last accepted ones.
+
+    A regression is one whose ratio is over ``allowed`` with its whole 95 % interval. ``accept`` makes the
+    latest ones those that later runs are held against.
+    """
+    device = _device(options.device)
+    host = _host(device, options) if options.host else None
+    variant = models.find(model).name if model else None
+    latest = history.latest(options.build, device.name, variant, host.address if host else None)
+    result = document.regression(device.name, latest, history.changes(options.build, latest), allowed)
+    if accept:
+        history.accept(options.build, latest)
+    return {**result, "accepted": accept, "failures": [] if accept else result["failures"]}
+
+
 def resolve(model: str, options: Options) -> Request:
     """Look every name up before anything starts."""
     variant = models.find(model)
@@ -179,6 +195,7 @@ def _deploy(
     }
     result = document.deployment(chosen, work, timings, folder / "bundle" if bundle else None)
     files.write(folder, result, "deployment", bundle)
+    history.append(options.build, result)
     return result, folder
 
 

@@ -19,6 +19,11 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", help="the device profile that tests/device deploy to")
+    parser.addoption("--host", help="where that device is, as ssh would reach it")
+
+
 @dataclass(frozen=True)
 class Done:
     code: int

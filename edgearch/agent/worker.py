@@ -17,6 +17,7 @@ from edgearch.agent import bundle
 from edgearch.agent.driving import Drive
 
 MIN_RUNS, MAX_RUNS, WARM_UP_RUNS = 30, 5000, 5
+PARTS = 10  # of the runs, one after the other, whose medians show a drift
 # RMS difference from the reference kernels, as a share of the output's range, above which a runtime is
 # wrong and not merely rounding: float kernels sum in another order, int8 ones round each layer.
 TOLERANCE = {"float32": 1e-3, "float16": 2e-2, "dynamic": 5e-2, "int8": 5e-2, "int16x8": 5e-2}
@@ -141,7 +142,7 @@ def timed(session: runtimes.Session, drive: Drive, seconds: float) -> tuple[list
 
 
 def summarize(samples: list[float]) -> dict[str, Any]:
-    """Return percentiles of ``samples`` (ms), and a histogram up to the 99th percentile."""
+    """Return percentiles of ``samples`` (ms), medians of successive parts, a histogram up to the 99th."""
     p50, p90, p99 = (float(value) for value in np.percentile(samples, [50, 90, 99]))
     counts, edges = np.histogram(np.minimum(samples, p99), bins=40)
     return {
@@ -149,6 +150,7 @@ def summarize(samples: list[float]) -> dict[str, Any]:
         "p90": p90,
         "p99": p99,
         "runs": len(samples),
+        "medians": [float(np.median(part)) for part in np.array_split(np.asarray(samples), PARTS)],
         "histogram": {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in counts]},
     }
 

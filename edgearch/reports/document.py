@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgearch import history
 from edgearch import pipeline as pipelines
+from edgearch.history import Change, Entry
 from edgearch.pipeline import Pipeline, Timing
 from edgearch.reports import recommending
 from edgearch.work import Request, Work
 
-DEPLOYMENT, COMPARISON, CHECK, RUN = (
-    f"edgearch/{kind}@1" for kind in ("deployment", "comparison", "check", "run")
+DEPLOYMENT, COMPARISON, CHECK, RUN, REGRESSION = (
+    f"edgearch/{kind}@1" for kind in ("deployment", "comparison", "check", "run", "regression")
 )
 _FACTS = (
     "artifacts", "sizes", "fit", "gate", "score", "parity", "runtimes", "machine", "condition",
@@ -82,6 +84,43 @@ def comparison(request: Request, documents: Sequence[dict[str, Any]]) -> dict[st
         "precisions": list(documents),
         "recommended": recommending.recommended(documents),
     }
+
+
+def regression(
+    device: str, latest: Sequence[Entry], changes: Sequence[Change], allowed: float
+) -> dict[str, Any]:
+    """Put the latest measurements beside the accepted ones; what is slower than allowed is a failure."""
+    compared = [_changed(change, allowed) for change in changes]
+    without = sorted({history.subject(one) for one in latest} - {change.subject for change in changes})
+    return {
+        "schema": REGRESSION,
+        "device": device,
+        "allowed": allowed,
+        "measurements": compared,
+        "failures": [_regressed(one, allowed) for one in compared if one["regressed"]],
+        "notes": [f"{one}: nothing accepted yet. --accept accepts the latest run." for one in without],
+    }
+
+
+def _changed(change: Change, allowed: float) -> dict[str, Any]:
+    return {
+        "subject": change.subject,
+        "where": change.latest["where"],
+        "accepted": {name: change.accepted[name] for name in ("time", "p50_ms", "condition")},
+        "latest": {name: change.latest[name] for name in ("time", "p50_ms", "condition")},
+        "ratio": change.ratio,
+        "ci95": list(change.ci95),
+        "regressed": change.ci95[0] > allowed,
+    }
+
+
+def _regressed(one: dict[str, Any], allowed: float) -> str:
+    low, high = one["ci95"]
+    return (
+        f"{one['subject']} takes {one['ratio']:.2f} [{low:.2f}, {high:.2f}] times as long as the accepted "
+        f"run; {allowed:.2f} is allowed. Look at governor and throttling of both runs, measure again "
+        "(edgearch deploy … --again measure), or --accept it."
+    )
 
 
 def check(pipeline: Pipeline, work: Work) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from edgearch.reports import (
     provenance,
     reading,
     recommending,
+    regressing,
     rewriting,
     verdict,
 )
@@ -87,6 +88,15 @@ def run(document: Document) -> RenderableType:
         figures.unsupported(document),
         _parity(document),
         figures.outputs(document),
+        *_ending(document),
+    )
+
+
+def regression(document: Document) -> RenderableType:
+    """Return what ``edgearch regress`` prints: each measurement beside the accepted one."""
+    return _report(
+        _headline(regressing.verdict(document), bool(reading.reasons(document))),
+        regressing.changes(document),
         *_ending(document),
     )
 
