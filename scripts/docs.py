@@ -18,7 +18,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +86,9 @@ def _excerpt(document: dict[str, Any]) -> Iterator[str]:
 
 def _table(facts: Facts | None) -> Iterator[str]:
     if facts is not None:
-        yield markdown.table(_narrow(facts))
+        wide = [index for index, column in enumerate(facts.columns) if column.title in LEFT_OUT]
+        yield markdown.table(facts.without(wide))
         yield from (markdown.escaped(note) for note in facts.notes)
-
-
-def _narrow(facts: Facts) -> Facts:
-    kept = [index for index, column in enumerate(facts.columns) if column.title not in LEFT_OUT]
-    rows = tuple(
-        replace(row, cells=tuple(row.cells[index] for index in kept if index < len(row.cells)))
-        for row in facts.rows
-    )
-    return replace(facts, columns=tuple(facts.columns[index] for index in kept), rows=rows)
 
 
 if __name__ == "__main__":
