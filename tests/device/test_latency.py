@@ -46,8 +46,8 @@ def test_family_keeps_parity_accuracy_and_its_latency_budget(
     with capsys.disabled():
         print(
             f"\n{document['variant']} on {document['device']}: {latency['p50']:.4f} ms p50 "
-            f"({chosen['where']}, {chosen['name']}), {document['score']['deployed']:.4f} {document['score']['title']}; governor "
-            f"{after['governor']}, throttled {after['throttled']}"
+            f"({chosen['where']}, {chosen['name']}), {document['score']['deployed']:.4f} "
+            f"{document['score']['title']}; governor {after['governor']}, throttled {after['throttled']}"
         )
     assert all(part["ok"] for part in chosen["parity"].values())
     budget = profiles.device(document["device"]).latency_budget_ms
