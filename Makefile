@@ -76,6 +76,18 @@ test-device: $(READY) ## deploy every family to a device and check parity, accur
 	$(NEED_DEVICE)
 	$(VENV)/bin/python -m pytest tests/device --device="$$DEVICE" $${HOST:+"--host=$$HOST"}
 
+.PHONY: virtual-pi
+virtual-pi: $(READY) ## a Raspberry Pi in QEMU, on loopback: built once (minutes), needs root; ends with virtual-pi-down
+	@$(VENV)/bin/python scripts/virtual_pi.py up
+
+.PHONY: virtual-pi-down
+virtual-pi-down: $(READY) ## end the virtual Raspberry Pi
+	@$(VENV)/bin/python scripts/virtual_pi.py down
+
+.PHONY: test-virtual-pi
+test-virtual-pi: $(READY) ## deploy to the virtual Raspberry Pi over ssh, as a test (needs root)
+	$(VENV)/bin/python -m pytest -m slow tests/device/test_virtual_pi.py
+
 .PHONY: test-models
 test-models: $(READY) ## train every variant fully, three seeds, and hold it against its goal (about an hour; resumes)
 	$(VENV)/bin/python -m pytest -m slow tests/models/test_trained.py

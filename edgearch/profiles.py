@@ -88,13 +88,17 @@ def _folder(value: str) -> str:
 
 
 class Host(Strict):
-    """How to reach one machine over ssh: an entry ``[hosts.NAME]`` of the user's ``config.toml``."""
+    """How to reach one machine over ssh: an entry ``[hosts.NAME]`` of the user's ``config.toml``.
+
+    ``where`` is how its figures are obtained: a virtual machine says ``emulated``.
+    """
 
     address: Annotated[str, AfterValidator(_address)]
     device: str | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     folder: Annotated[str, AfterValidator(_folder)] = ".cache/edgearch"
     ssh_config: Path | None = None
+    where: Literal["device", "emulated"] = "device"
 
 
 class _Config(Strict):

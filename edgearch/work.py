@@ -53,7 +53,7 @@ class Request:
     @property
     def where(self) -> str:
         """How figures of this request are obtained."""
-        return "device" if self.host else self.device.without_host
+        return self.host.where if self.host else self.device.without_host
 
 
 @dataclass(frozen=True)
