@@ -18,6 +18,7 @@ from edgearch.reports import (
     comparing,
     figures,
     lengths,
+    placing,
     provenance,
     reading,
     recommending,
@@ -43,6 +44,7 @@ def deployment(document: Document) -> RenderableType:
         figures.latency(document),
         figures.memory(document),
         figures.unsupported(document),
+        _accelerated(document),
         _parity(document),
         rewriting.rewrites(document),
         rewriting.kept(document),
@@ -69,7 +71,7 @@ def check(document: Document) -> RenderableType:
     return _report(
         _headline(verdict.check(document), bool(reading.reasons(document))),
         provenance.artifacts(document),
-        figures.operators(document),
+        placing.placement(document) or figures.operators(document),
         figures.memory(document),
         figures.unsupported(document),
         *_ending(document),
@@ -81,7 +83,7 @@ def run(document: Document) -> RenderableType:
     return _report(
         _headline(verdict.deployment(document), bool(reading.reasons(document))),
         provenance.artifacts(document),
-        figures.operators(document),
+        placing.placement(document) or figures.operators(document),
         figures.latency(document),
         figures.memory(document),
         figures.unsupported(document),
@@ -89,6 +91,11 @@ def run(document: Document) -> RenderableType:
         figures.outputs(document),
         *_ending(document),
     )
+
+
+def _accelerated(document: Document) -> Facts | None:
+    """Return the placement where there is more than one place."""
+    return placing.placement(document) if reading.part(document, "accelerator") else None
 
 
 def _report(*parts_of_it: Facts | RenderableType | None) -> Group:

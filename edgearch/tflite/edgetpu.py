@@ -113,7 +113,7 @@ def _main(graph: Graph) -> list[Place]:
             place = _left(operator.name, "after", op=blocker)
         if place.on == REST and not (_enters(node) and blocker is None):
             # Leaving 8 bits is the work of whoever wants floats: the next operator is the one to name.
-            named = operator.name if blocker in (None, *_table()["boundary"]) else blocker
+            named = blocker if blocker and blocker not in _table()["boundary"] else operator.name
             behind |= dict.fromkeys(operator.outputs, named)
         found.append(place)
     return found
@@ -174,7 +174,7 @@ def _three_dimensions(node: Node, _limit: Any) -> bool:
 
 
 def _constant_parameters(node: Node, _limit: Any) -> bool:
-    """Hold every input but the activation, the third of a transposed convolution; states are no parameters."""
+    """Hold all inputs but the activation, third of a transposed convolution; states are no parameters."""
     activation = 2 if node.operator.name == "TRANSPOSE_CONV" else 0
     rest = [one for place, one in enumerate(node.inputs) if place != activation and one]
     return all(one.data is not None or one.variable for one in rest)
