@@ -41,7 +41,11 @@ def _mapped(accelerator: Document) -> str:
     if mapped is None or operators is None:
         return ""
     name = text(accelerator, "name") or "the accelerator"
-    return f"{fmt.count(mapped)} of {fmt.count(operators)} operators run on {name}."
+    said = f"{fmt.count(mapped)} of {fmt.count(operators)} operators run on {name}."
+    compiled, compiler = number(accelerator, "compiled"), text(accelerator, "compiler")
+    return (
+        f"{said} {compiler} put {fmt.count(compiled)} there." if compiler and compiled is not None else said
+    )
 
 
 def _memory(accelerator: Document) -> str:
