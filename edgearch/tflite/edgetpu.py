@@ -134,7 +134,12 @@ def _own_place(node: Node) -> Place:
         remedies = table["remedies"]
         return _left(name, "unknown", remedy=remedies.get(name, remedies["otherwise"]))
     limits = {**dict.fromkeys(_OF_ALL, True), **table["operators"][name]}
-    broken = next((rule for rule in _RULES if rule in limits and not _RULES[rule](node, limits[rule])), None)
+    try:
+        broken = next(
+            (rule for rule in _RULES if rule in limits and not _RULES[rule](node, limits[rule])), None
+        )
+    except (IndexError, TypeError, ValueError, ZeroDivisionError):  # not the inputs that such an operator has
+        return _left(name, "malformed")
     return _left(name, broken, limit=limits[broken]) if broken else Place(name, ACCELERATOR)
 
 

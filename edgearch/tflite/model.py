@@ -24,7 +24,7 @@ IDENTIFIER = b"TFL3"
 class Tensor:
     """One tensor of a graph; ``data`` holds the bytes of a constant, else nothing.
 
-    ``dynamic``: a size of it is not known before it runs, and stands as 1 in its shape.
+    ``dynamic``: a size of it, but for the batch, is not known before it runs, and stands as 1 in its shape.
     """
 
     name: str
@@ -217,7 +217,7 @@ def _tensor(one: Any, buffers: Any, dtypes: dict[int, str], content: bytes) -> T
         channels=len(scales),
         data=data if data.size else None,
         variable=bool(one.isVariable),
-        dynamic=any(size < 0 for size in _list(one.shapeSignature)),
+        dynamic=any(size < 0 for size in _list(one.shapeSignature)[1:]),
     )
 
 

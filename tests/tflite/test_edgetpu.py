@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgearch.errors import RequestError
 from edgearch.tflite import edgetpu, placement
 from edgearch.tflite import model as tflite
 from edgearch.tflite.model import Tensor
@@ -73,6 +75,33 @@ def test_parameters_left_on_the_cpu_take_no_memory_of_the_chip() -> None:
     drawing = Drawing(IMAGE)
     convolved(drawing, drawing.op("ELU", 0, gives=IMAGE))
     assert edgetpu.memory(drawing.model())["parameter_bytes"] == 0
+
+
+def test_operators_of_a_damaged_file_are_placed_or_the_file_is_refused(shared: Path) -> None:
+    content = (shared / "models" / "edgetpu" / "keras_lstm_mnist_ptq.tflite").read_bytes()
+    random = np.random.default_rng(0)
+    placed = 0
+    for _ in range(300):
+        hurt = bytearray(content)
+        for position in random.integers(len(content) - 4096, len(content), 2):
+            hurt[position] = random.integers(0, 256)
+        try:
+            model = tflite.parse(bytes(hurt), "damaged.tflite")
+        except RequestError:
+            continue
+        assert {place.on for place in edgetpu.places(model)} <= {"edgetpu", "cpu"}
+        placed += 1
+    assert placed > 30
+
+
+def test_operator_without_its_inputs_stays_on_the_cpu() -> None:
+    for op in edgetpu._table()["operators"]:
+        drawing = Drawing(tensor(1, 8))
+        drawing.op(op, gives=tensor(1, 8))
+        edgetpu.places(drawing.model())
+    drawing = Drawing(tensor(1, 8))
+    drawing.op("PRELU", 0, gives=tensor(1, 8))
+    assert "lacks inputs" in reason(drawing)
 
 
 def test_each_rule_of_the_table_is_known_and_explained() -> None:
