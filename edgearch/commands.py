@@ -225,8 +225,8 @@ def _file(model: str, options: Options) -> tuple[Path, profiles.Device, profiles
 
 def _file_document(schema: str, work: Work) -> dict[str, Any]:
     request, facts = work.request, work.facts
-    kept = ("artifacts", "fit", "runtimes", "machine", "condition")
-    notes = [*facts.get("notes", []), *([document.NO_HOST] if request.where == "stand-in" else [])]
+    kept = ("artifacts", "fit", "placement", "accelerator", "runtimes", "machine", "condition")
+    notes = [*facts.get("notes", []), *document.stand_in(work)]
     return {
         "schema": schema,
         "model": request.model,

@@ -111,5 +111,10 @@ _PROBES: dict[str, Callable[[], Finding]] = {
     "emulator qemu-aarch64": _program(
         "qemu-aarch64-static", "--version", "sudo apt install qemu-user-static"
     ),
+    "edge tpu compiler": _program(
+        "edgetpu_compiler",
+        "--version",
+        "Placement is predicted without it: https://coral.ai/docs/edgetpu/compiler/",
+    ),
     "hosts": _hosts,
 }

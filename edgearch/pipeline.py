@@ -227,6 +227,7 @@ def _key(step: Step, request: Request, upstream: str) -> str:
         "request": {name: _plain(getattr(request, name)) for name in stage.DEPENDS},
         "code": _code(_modules_of(step, request, stage.DEPENDS)),
         "packages": {name: importlib.metadata.version(name) for name in stage.PACKAGES},
+        "machine": getattr(stage, "machine", lambda _request: None)(request),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

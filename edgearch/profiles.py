@@ -18,6 +18,8 @@ from edgearch.errors import RequestError, unknown
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Where = Literal["device", "stand-in", "emulated", "simulated", "estimated"]
+Processor = Literal["cpu", "mcu"]
+Accelerator = Literal["edgetpu"]
 
 # A word that can be a file stem, a folder and a report column, and never an option of a program.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -51,9 +53,11 @@ class Device(Strict):
     """One kind of machine, as a file in ``devices/`` describes it.
 
     ``operators`` (``None``: every builtin one) and each runtime's ``requirements`` come from the files
-    ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own. ``max_nodes`` is
-    the largest graph it takes as a whole, whose matrix grows with the square of the nodes. ``rewrites`` are
-    forms of layers that suit it better than Keras's own: a model is built with those that its family knows.
+    ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own;
+    ``custom_operators`` are those that its runtimes bring along. What the ``accelerator`` does not run, the
+    ``processor`` does. ``max_nodes`` is the largest graph it takes as a whole, whose matrix grows with the
+    square of the nodes. ``rewrites`` are forms of layers that suit it better than Keras's own: a model is
+    built with those that its family knows.
     """
 
     name: str
@@ -66,6 +70,9 @@ class Device(Strict):
     threads: int = Field(default=1, ge=1)
     opset: str = "builtin"
     operators: tuple[str, ...] | None = None
+    custom_operators: tuple[str, ...] = ()
+    processor: Processor = "cpu"
+    accelerator: Accelerator | None = None
     requirements: dict[str, tuple[str, ...]] = {}
     arena_runtime: str | None = None
     rewrites: tuple[str, ...] = ()

@@ -16,14 +16,31 @@ from edgearch.work import Request, Work
 DEPLOYMENT, COMPARISON, CHECK, RUN, REGRESSION = (
     f"edgearch/{kind}@1" for kind in ("deployment", "comparison", "check", "run", "regression")
 )
+_CHECKED = ("artifacts", "sizes", "fit", "placement", "accelerator")
 _FACTS = (
-    "artifacts", "sizes", "fit", "gate", "score", "parity", "runtimes", "machine", "condition",
-    "float32", "rewrites", "pruning", "mixed",
+    *_CHECKED, "gate", "score", "parity", "runtimes", "machine", "condition", "float32", "rewrites",
+    "pruning", "mixed",
 )  # fmt: skip
 NO_HOST = (
     "No host was named, so this machine stood in for the device. "
     "Name one with --host user@address (make: HOST=user@address), or give it an entry in your config.toml."
 )
+NOT_ACCELERATED = (
+    "Nothing ran on the accelerator of {device}: the latency is that of the whole model on this machine's "
+    "CPU, a stand-in, and where its operators would run is estimated."
+)
+
+
+def stand_in(work: Work) -> list[str]:
+    """Return what there is to know of figures that this machine gave in the device's place."""
+    device = work.request.device
+    if work.request.where != "stand-in":
+        return []
+    if device.transport != "local":
+        return [NO_HOST]
+    if device.accelerator and "runtimes" in work.facts:
+        return [NOT_ACCELERATED.format(device=device.name)]
+    return []
 
 
 def heading(schema: str, request: Request) -> dict[str, Any]:
@@ -47,9 +64,7 @@ def deployment(
     pipeline: Pipeline, work: Work, timings: Sequence[Timing], bundle: Path | None
 ) -> dict[str, Any]:
     """Assemble the document of a deployment, whole or ended by a failed check."""
-    notes = list(work.facts.get("notes", []))
-    if work.request.where == "stand-in":
-        notes.append(NO_HOST)
+    notes = [*work.facts.get("notes", []), *stand_in(work)]
     document = {
         **heading(DEPLOYMENT, work.request),
         "pipeline": pipeline.name,
@@ -125,6 +140,6 @@ def _regressed(one: dict[str, Any], allowed: float) -> str:
 
 def check(pipeline: Pipeline, work: Work) -> dict[str, Any]:
     """Return what a check found, before any training."""
-    facts = {name: work.facts[name] for name in ("artifacts", "sizes", "fit") if name in work.facts}
+    facts = {name: work.facts[name] for name in _CHECKED if name in work.facts}
     named = {"pipeline": pipeline.name, "precision": pipeline.precision}
     return {**heading(CHECK, work.request), **named, **facts, "failures": work.failures}

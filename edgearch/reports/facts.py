@@ -79,7 +79,7 @@ class Facts:
 
 
 def _piled(texts: Sequence[str], stack: Iterable[int]) -> str:
-    return "\n".join(texts[place] for place in stack)
+    return "\n".join(texts[place] for place in stack).rstrip("\n")  # no lines for what is not said
 
 
 def facts(

@@ -18,6 +18,7 @@ from edgearch.reports import (
     comparing,
     figures,
     lengths,
+    placing,
     provenance,
     reading,
     recommending,
@@ -44,6 +45,7 @@ def deployment(document: Document) -> RenderableType:
         figures.latency(document),
         figures.memory(document),
         figures.unsupported(document),
+        _accelerated(document),
         _parity(document),
         rewriting.rewrites(document),
         rewriting.kept(document),
@@ -70,7 +72,7 @@ def check(document: Document) -> RenderableType:
     return _report(
         _headline(verdict.check(document), bool(reading.reasons(document))),
         provenance.artifacts(document),
-        figures.operators(document),
+        placing.placement(document) or figures.operators(document),
         figures.memory(document),
         figures.unsupported(document),
         *_ending(document),
@@ -82,7 +84,7 @@ def run(document: Document) -> RenderableType:
     return _report(
         _headline(verdict.deployment(document), bool(reading.reasons(document))),
         provenance.artifacts(document),
-        figures.operators(document),
+        placing.placement(document) or figures.operators(document),
         figures.latency(document),
         figures.memory(document),
         figures.unsupported(document),
@@ -99,6 +101,11 @@ def regression(document: Document) -> RenderableType:
         regressing.changes(document),
         *_ending(document),
     )
+
+
+def _accelerated(document: Document) -> Facts | None:
+    """Return the placement where there is more than one place."""
+    return placing.placement(document) if reading.part(document, "accelerator") else None
 
 
 def _report(*parts_of_it: Facts | RenderableType | None) -> Group:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edgearch.profiles import Device, Precision, Strict
-from edgearch.stages import _bundle, _device
+from edgearch.stages import _bundle, _device, _placement
 from edgearch.tflite import costs
 from edgearch.tflite import model as tflite
 from edgearch.work import Work, load_arrays
@@ -36,7 +36,12 @@ def run(work: Work, _settings: Settings) -> Work:
         artifact(role, path, mixed.get(role, {}).get("precision", precision)) for role, path in models.items()
     ]
     fit = fitting(work, models, artifacts)
-    checked = work.plus(artifacts=artifacts, fit=fit, sizes=_sizes(work, artifacts[0]["precision"]))
+    checked = work.plus(
+        artifacts=artifacts,
+        fit=fit,
+        **_placement.placed(device, [tflite.read(path) for path in models.values()], fit["unsupported"]),
+        sizes=_sizes(work, artifacts[0]["precision"]),
+    )
     if precision not in device.precisions:
         checked = checked.failed(
             f"{device.name} does not run {precision} models. It runs {', '.join(device.precisions)}: "
@@ -80,16 +85,17 @@ def artifact(role: str, path: Path, precision: str) -> dict[str, Any]:
 def fitting(work: Work, models: dict[str, Path], artifacts: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the ``fit`` part of a deployment: memory against limits, and operators the device lacks."""
     device = work.request.device
+    memory = device.memory
     parsed = {role: tflite.read(path) for role, path in models.items()}
     unsupported = unsupported_ops(device, sum((Counter(model.ops()) for model in parsed.values()), Counter()))
     arena, where = max(costs.arena_bytes(model) for model in parsed.values()), "estimated"
-    if device.arena_runtime and not unsupported:
+    # The estimate is a lower bound: over the limit already, running the model would only take long to say so.
+    if device.arena_runtime and not unsupported and arena + memory.ram_overhead_bytes <= memory.ram_bytes:
         recorded = _recorded_arena(work, models)
         if "reason" in recorded:
             unsupported.append(recorded)
         else:
             arena, where = recorded["arena_bytes"], "simulated"
-    memory = device.memory
     model_bytes = sum(one["bytes"] for one in artifacts)
     ram = arena + memory.ram_overhead_bytes
     if device.operators is None:
@@ -109,10 +115,15 @@ def fitting(work: Work, models: dict[str, Path], artifacts: list[dict[str, Any]]
 
 def unsupported_ops(device: Device, ops: dict[str, int]) -> list[dict[str, Any]]:
     """Return the operators that the device's op set lacks, each with a reason and a remedy."""
-    known = device.operators
-    lacking = [op for op in ops if (op not in known if known else op.startswith("CUSTOM:"))]
+    lacking = [op for op in ops if not _has(device, op)]
     what = f"op set {device.opset!r} of {device.name} has no such operator"
     return [{"op": op, "count": ops[op], "reason": what, "remedy": _remedy(op)} for op in lacking]
+
+
+def _has(device: Device, op: str) -> bool:
+    if op.startswith("CUSTOM:"):
+        return op.removeprefix("CUSTOM:") in device.custom_operators
+    return device.operators is None or op in device.operators
 
 
 def complaints(device: Device, fit: dict[str, Any]) -> list[str]:

@@ -6,10 +6,10 @@ import zipfile
 from pathlib import Path
 
 from edgearch.profiles import Strict
-from edgearch.stages import _bundle
-from edgearch.work import Work, load_arrays
+from edgearch.stages import _bundle, _compiling
+from edgearch.work import Request, Work, load_arrays
 
-DEPENDS = ()
+DEPENDS = ("device",)
 PACKAGES = ()
 NEEDS_TENSORFLOW = False
 
@@ -18,17 +18,49 @@ class Settings(Strict):
     """A bundle has no settings."""
 
 
+def machine(request: Request) -> str | None:
+    """Return where the compiler of the device's accelerator is: with one, a bundle holds compiled models."""
+    return _compiling.found(request.device)
+
+
 def run(work: Work, _settings: Settings) -> Work:
     """Write the bundle as a folder, for people, and as one archive, to be sent."""
     precision = work.facts["precision"]
     inputs, expected = (load_arrays(work.files[name]) for name in ("stacked_inputs", "parity"))
     folder = work.folder / "bundle"
+    work = with_compiled(work, folder)
     _bundle.write(
         folder, _bundle.models_of(work, precision), precision, inputs, expected, _bundle.driving(work)
     )
     archive = pack(folder, work.folder / "bundle.zip")
     files = {f"bundle/{file.name}": file for file in sorted(folder.iterdir())}
     return work.plus({**files, "archive": archive})
+
+
+def with_compiled(work: Work, folder: Path) -> Work:
+    """Put models compiled for the device's accelerator into ``folder``, and note what it took.
+
+    Raises:
+        ToolError: the compiler failed.
+    """
+    compiler, program = _compiling.compiler_of(work.request.device), machine(work.request)
+    if compiler is None:
+        return work
+    notes = work.facts.get("notes", [])
+    if program is None:
+        missing = f"{compiler.program} is not on PATH, so the bundle holds no model for the accelerator."
+        return work.plus(notes=[*notes, f"{missing} {compiler.source}"])
+    work.progress(None, f"compiling with {compiler.program}")
+    left = _compiling.compiled(compiler, program, _bundle.models_of(work, work.facts["precision"]), folder)
+    accelerator = work.facts["accelerator"]
+    mapped = accelerator["operators"] - sum(left.values())
+    said = (
+        f"{compiler.program} put {mapped} of {accelerator['operators']} operators on the accelerator; "
+        f"{accelerator['mapped']} were predicted. The compiled models are in the bundle."
+    )
+    return work.plus(
+        accelerator={**accelerator, "compiler": compiler.program, "compiled": mapped}, notes=[*notes, said]
+    )
 
 
 def pack(folder: Path, archive: Path) -> Path:

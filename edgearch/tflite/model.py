@@ -22,7 +22,10 @@ IDENTIFIER = b"TFL3"
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a graph; ``data`` holds the bytes of a constant, else nothing."""
+    """One tensor of a graph; ``data`` holds the bytes of a constant, else nothing.
+
+    ``dynamic``: a size of it, but for the batch, is not known before it runs, and stands as 1 in its shape.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -32,6 +35,7 @@ class Tensor:
     channels: int
     data: np.ndarray | None
     variable: bool
+    dynamic: bool = False
 
     @property
     def elements(self) -> int:
@@ -213,6 +217,7 @@ def _tensor(one: Any, buffers: Any, dtypes: dict[int, str], content: bytes) -> T
         channels=len(scales),
         data=data if data.size else None,
         variable=bool(one.isVariable),
+        dynamic=any(size < 0 for size in _list(one.shapeSignature)[1:]),
     )
 
 

@@ -163,6 +163,28 @@ def deployment() -> Document:
     }
 
 
+def placed() -> Document:
+    """Return a deployment to a device with an accelerator that does not take all of the model."""
+    after = {"reason": "follows GELU on the CPU: what is on the Edge TPU is one part", "remedy": "See GELU."}
+    return deployment() | {
+        "placement": [
+            {"op": "CONV_2D", "count": 7, "on": "edgetpu", "reason": "", "remedy": ""},
+            {"op": "CONV_2D", "count": 2, "on": "cpu", **after},
+            {"op": "GELU", "count": 1, "on": "cpu", "reason": "is not among them", "remedy": "Use RELU."},
+            {"op": "CUSTOM:mine", "count": 1, "on": "none", "reason": "no such op", "remedy": "Rewrite it."},
+        ],
+        "accelerator": {
+            "name": "edgetpu",
+            "where": "estimated",
+            "operators": 11,
+            "mapped": 7,
+            "parameter_bytes": 9_000_000,
+            "parameter_limit_bytes": 8_000_000,
+            "streamed_bytes": 1_000_000,
+        },
+    }
+
+
 def failed() -> Document:
     """Return a deployment that a check ended: nothing was scored or measured."""
     document = deployment()

@@ -19,6 +19,7 @@ SHOWS = [
     (table.comparison, markdown.comparison, samples.comparison()),
     (table.run, markdown.deployment, samples.run() | {"runtimes": []}),
     (table.check, markdown.deployment, samples.failed()),
+    (table.check, markdown.deployment, samples.placed()),
 ]
 # Each plot, what it draws, and the keys that it reads.
 DRAWN: list[tuple[Callable[[Document], str], Document, str]] = [

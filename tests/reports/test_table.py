@@ -19,6 +19,7 @@ ALL: list[tuple[Show, Document]] = [
     (table.comparison, samples.comparison()),
     (table.check, samples.deployment()),
     (table.check, samples.failed()),
+    (table.check, samples.placed()),
     (table.run, samples.run()),
 ]
 

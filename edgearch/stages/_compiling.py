@@ -1,0 +1,114 @@
+"""Make models ready for an accelerator with its maker's compiler, on a machine that has it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgearch.errors import ToolError
+from edgearch.profiles import Device
+from edgearch.tflite import model as tflite
+
+TIMEOUT_SECONDS = 600
+SAID_CHARACTERS = 600  # of a compiler's output in an error: it ends with what went wrong
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A program that takes ``arguments``, a folder and a model, and writes the model's name with ``suffix``.
+
+    ``operator`` is what stands in a compiled model for all that runs on the accelerator; ``source`` says
+    where the program is to be had.
+    """
+
+    program: str
+    arguments: tuple[str, ...]
+    suffix: str
+    operator: str
+    source: str
+
+
+COMPILERS: Mapping[str, Compiler] = {
+    "edgetpu": Compiler(
+        "edgetpu_compiler",
+        ("--show_operations", "--out_dir"),
+        "_edgetpu",
+        "CUSTOM:edgetpu-custom-op",
+        "Coral publishes it for Debian on x86-64: https://coral.ai/docs/edgetpu/compiler/",
+    )
+}
+
+
+def compiler_of(device: Device) -> Compiler | None:
+    """Return the compiler of a device's accelerator, if it has either."""
+    return COMPILERS.get(device.accelerator or "")
+
+
+def found(device: Device) -> str | None:
+    """Return where this machine has the compiler that the device wants."""
+    compiler = compiler_of(device)
+    return shutil.which(compiler.program) if compiler else None
+
+
+def compiled(compiler: Compiler, program: str, models: Mapping[str, Path], folder: Path) -> dict[str, int]:
+    """Compile each role's model into ``folder``; return how many operators are left to the CPU, by role.
+
+    ``folder`` gets ``<role>_edgetpu.tflite`` and what the compiler said, ``<role>_edgetpu.log``.
+
+    Raises:
+        ToolError: the compiler failed, took too long, or wrote no model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return {role: _compile(compiler, program, role, path, folder) for role, path in models.items()}
+
+
+def _compile(compiler: Compiler, program: str, role: str, path: Path, folder: Path) -> int:
+    source = shutil.copyfile(path, folder / f"{role}.tflite")
+    made = folder / f"{role}{compiler.suffix}.tflite"
+    try:
+        code, said = _run([program, *compiler.arguments, str(folder), str(source)])
+    except subprocess.TimeoutExpired as error:
+        raise _failed(compiler, role, f"it took longer than {TIMEOUT_SECONDS} s") from error
+    except OSError as error:
+        raise _failed(compiler, role, f"{program}: {error.strerror}") from error
+    if code != 0 or not made.is_file():
+        ending = f"it ended with {code}" if code else "it wrote no model"
+        raise _failed(compiler, role, f"{ending}: {said[-SAID_CHARACTERS:] or 'it said nothing'}")
+    made.with_suffix(".log").write_text(said + "\n", encoding="utf-8")
+    ops = tflite.read(made).ops()
+    return sum(count for op, count in ops.items() if op != compiler.operator)
+
+
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Run a program and return its exit code and what it printed; out of time, all of it is ended."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # the compiler starts a process of its own, which is to end with it
+    ) as child:
+        try:
+            said, _ = child.communicate(timeout=TIMEOUT_SECONDS)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            raise
+    return child.returncode, said.strip()
+
+
+def _failed(compiler: Compiler, role: str, why: str) -> ToolError:
+    name = compiler.program
+    return ToolError(
+        f"{name} could not compile {role}.tflite: {' '.join(why.split())}. Try a smaller input or a narrower "
+        f"variant, or take {name} off PATH to deploy without it: the model then runs on the CPU, and its "
+        "placement is an estimate."
+    )
