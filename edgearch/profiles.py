@@ -19,7 +19,7 @@ from edgearch.errors import RequestError, unknown
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Where = Literal["device", "stand-in", "emulated", "simulated", "estimated"]
 Processor = Literal["cpu", "mcu"]
-Accelerator = Literal["edgetpu"]
+Accelerator = Literal["edgetpu", "ethos-u55-128", "ethos-u65-256"]
 
 # A word that can be a file stem, a folder and a report column, and never an option of a program.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -25,7 +25,7 @@ def placement(document: Document) -> Facts | None:
         ],
         [_row(one) for one in parts(document, "placement")],
         where=reading.where(document, accelerator) if accelerator else "",
-        notes=[_mapped(accelerator), _memory(accelerator)],
+        notes=[_mapped(accelerator), _memory(accelerator), _speed(accelerator)],
     )
 
 
@@ -45,6 +45,18 @@ def _mapped(accelerator: Document) -> str:
     compiled, compiler = number(accelerator, "compiled"), text(accelerator, "compiler")
     return (
         f"{said} {compiler} put {fmt.count(compiled)} there." if compiler and compiled is not None else said
+    )
+
+
+def _speed(accelerator: Document) -> str:
+    """Say what the accelerator's compiler estimates of one inference."""
+    cycles, duration = number(accelerator, "cycles"), number(accelerator, "inference_ms")
+    sram, flash = number(accelerator, "sram_bytes"), number(accelerator, "flash_bytes")
+    if cycles is None or duration is None:
+        return ""
+    return (
+        f"Its compiler estimates {fmt.count(cycles)} cycles an inference, {fmt.duration(duration)}; "
+        f"{fmt.size(sram)} of SRAM and {fmt.size(flash)} of flash."
     )
 
 

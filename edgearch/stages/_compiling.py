@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,17 @@ COMPILERS: Mapping[str, Compiler] = {
         "_edgetpu",
         "CUSTOM:edgetpu-custom-op",
         "Coral publishes it for Debian on x86-64: https://coral.ai/docs/edgetpu/compiler/",
-    )
+    ),
+    **{
+        name: Compiler(
+            "vela",
+            ("--accelerator-config", name, "--output-dir"),
+            "_vela",
+            "CUSTOM:ethos-u",
+            "It comes with edgearch: pip install ethos-u-vela.",
+        )
+        for name in ("ethos-u55-128", "ethos-u65-256")
+    },
 }
 
 
@@ -53,7 +64,13 @@ def compiler_of(device: Device) -> Compiler | None:
 def found(device: Device) -> str | None:
     """Return where this machine has the compiler that the device wants."""
     compiler = compiler_of(device)
-    return shutil.which(compiler.program) if compiler else None
+    return located(compiler) if compiler else None
+
+
+def located(compiler: Compiler) -> str | None:
+    """Return where a compiler is: beside our Python, or on PATH."""
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return shutil.which(compiler.program, path=beside)
 
 
 def compiled(compiler: Compiler, program: str, models: Mapping[str, Path], folder: Path) -> dict[str, int]:

@@ -4,41 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 from edgearch.profiles import Device
+from edgearch.stages import _vela
 from edgearch.tflite import edgetpu
-from edgearch.tflite.model import Model
+from edgearch.tflite import model as tflite
 from edgearch.tflite.placement import Place, counted
 
-# What each accelerator of a profile takes: modules with ``places`` and ``memory``.
-MAPPERS: Mapping[str, ModuleType] = {"edgetpu": edgetpu}
+EDGE_TPU = "edgetpu"
 
 
 def placed(
-    device: Device, models: Sequence[Model], unsupported: Sequence[Mapping[str, Any]]
+    device: Device, models: Sequence[Path], unsupported: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the facts ``placement`` and, of a device that has one, ``accelerator``.
 
     Args:
         device: has a processor and perhaps an accelerator before it.
-        models: one for each role.
+        models: a file for each role.
         unsupported: what ``fit`` says its runtimes lack, each with an op, a reason and a remedy.
+
+    Raises:
+        ToolError: the accelerator's compiler was asked, and failed.
     """
     places = [place for model in models for place in _places(device, model)]
     found = [_stopped(device, place, unsupported) for place in places]
     facts: dict[str, Any] = {"placement": counted(found)}
     if device.accelerator:
-        facts["accelerator"] = _accelerator(device.accelerator, models, found)
+        elsewhere = (device.processor, "none")
+        facts["accelerator"] = {
+            "name": device.accelerator,
+            "where": "estimated",
+            "operators": len(found),
+            "mapped": sum(place.on not in elsewhere for place in found),
+            **_figures(device.accelerator, models),
+        }
     return facts
 
 
-def _places(device: Device, model: Model) -> Iterable[Place]:
+def _places(device: Device, path: Path) -> Iterable[Place]:
+    if device.accelerator == EDGE_TPU:
+        return edgetpu.places(tflite.read(path))
     if device.accelerator:
-        found: list[Place] = MAPPERS[device.accelerator].places(model)
-        return found
-    return [Place(operator.name, device.processor) for graph in model.graphs for operator in graph.operators]
+        return _vela.places(path, device.accelerator, device.processor)
+    graphs = tflite.read(path).graphs
+    return [Place(operator.name, device.processor) for graph in graphs for operator in graph.operators]
 
 
 def _stopped(device: Device, place: Place, unsupported: Sequence[Mapping[str, Any]]) -> Place:
@@ -51,20 +63,17 @@ def _stopped(device: Device, place: Place, unsupported: Sequence[Mapping[str, An
     return place
 
 
-def _accelerator(name: str, models: Sequence[Model], places: Sequence[Place]) -> dict[str, Any]:
-    """Return how much of the models the accelerator takes: operators, and bytes of its own memory."""
-    known = [memory for model in models if (memory := MAPPERS[name].memory(model))]
-    streamed = sum(one["parameter_bytes"] for one in known)
-    limit = max((one["parameter_limit_bytes"] for one in known), default=0)
-    sizes = {
-        "parameter_bytes": streamed,
-        "parameter_limit_bytes": limit,
-        "streamed_bytes": max(streamed - limit, 0),
-    }
+def _figures(name: str, models: Sequence[Path]) -> dict[str, Any]:
+    """Return what the models take of the accelerator, as far as its maker lets it be estimated."""
+    if name != EDGE_TPU:
+        return _vela.figures(models, name)
+    known = [memory for model in models if (memory := edgetpu.memory(tflite.read(model)))]
+    if not known:
+        return {}
+    needed = sum(one["parameter_bytes"] for one in known)
+    limit = max(one["parameter_limit_bytes"] for one in known)
     return {
-        "name": name,
-        "where": "estimated",
-        "operators": len(places),
-        "mapped": sum(place.on == name for place in places),
-        **(sizes if known else {}),
+        "parameter_bytes": needed,
+        "parameter_limit_bytes": limit,
+        "streamed_bytes": max(needed - limit, 0),
     }

@@ -39,7 +39,7 @@ def run(work: Work, _settings: Settings) -> Work:
     checked = work.plus(
         artifacts=artifacts,
         fit=fit,
-        **_placement.placed(device, [tflite.read(path) for path in models.values()], fit["unsupported"]),
+        **_placement.placed(device, list(models.values()), fit["unsupported"]),
         sizes=_sizes(work, artifacts[0]["precision"]),
     )
     if precision not in device.precisions:
