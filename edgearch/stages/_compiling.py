@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgearch.errors import ToolError
 from edgearch.profiles import Device
+from edgearch.tflite import edgetpu
 from edgearch.tflite import model as tflite
 
 TIMEOUT_SECONDS = 600
@@ -39,7 +40,7 @@ COMPILERS: Mapping[str, Compiler] = {
         "edgetpu_compiler",
         ("--show_operations", "--out_dir"),
         "_edgetpu",
-        "CUSTOM:edgetpu-custom-op",
+        edgetpu.COMPILED,
         "Coral publishes it for Debian on x86-64: https://coral.ai/docs/edgetpu/compiler/",
     )
 }

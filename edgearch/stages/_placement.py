@@ -54,12 +54,12 @@ def _stopped(device: Device, place: Place, unsupported: Sequence[Mapping[str, An
 def _accelerator(name: str, models: Sequence[Model], places: Sequence[Place]) -> dict[str, Any]:
     """Return how much of the models the accelerator takes: operators, and bytes of its own memory."""
     known = [memory for model in models if (memory := MAPPERS[name].memory(model))]
-    streamed = sum(one["parameter_bytes"] for one in known)
+    needed = sum(one["parameter_bytes"] for one in known)
     limit = max((one["parameter_limit_bytes"] for one in known), default=0)
     sizes = {
-        "parameter_bytes": streamed,
+        "parameter_bytes": needed,
         "parameter_limit_bytes": limit,
-        "streamed_bytes": max(streamed - limit, 0),
+        "streamed_bytes": max(needed - limit, 0),
     }
     return {
         "name": name,
