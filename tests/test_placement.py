@@ -93,6 +93,15 @@ def test_compiled_model_runs_on_coral_and_nowhere_else(edgearch: Edgearch, mobil
     assert "before" in done.document["placement"][0]["remedy"]
 
 
+def test_running_a_compiled_model_without_its_accelerator_says_what_to_run(
+    edgearch: Edgearch, mobilenet: Path
+) -> None:
+    compiled = str(mobilenet.with_name(f"{mobilenet.stem}_edgetpu.tflite"))
+    done = edgearch("run", compiled, "--device", "coral")
+    assert (done.code, done.stdout) == (3, "")
+    assert "before it was compiled" in done.stderr
+
+
 def test_unquantized_model_for_the_edge_tpu_is_refused_with_what_to_do(
     edgearch: Edgearch, tmp_path: Path
 ) -> None:

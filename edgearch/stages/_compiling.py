@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgearch.errors import ToolError
+from edgearch.errors import DeviceError, ToolError
 from edgearch.profiles import Device
 from edgearch.tflite import edgetpu
 from edgearch.tflite import model as tflite
@@ -55,6 +55,16 @@ def found(device: Device) -> str | None:
     """Return where this machine has the compiler that the device wants."""
     compiler = compiler_of(device)
     return shutil.which(compiler.program) if compiler else None
+
+
+def refuse_compiled(device: Device, name: str, path: Path) -> None:
+    """Raise a DeviceError if the file at ``path`` runs on an accelerator only: no CPU stands in for one."""
+    compiler = compiler_of(device)
+    if compiler and compiler.operator in tflite.read(path).ops():
+        raise DeviceError(
+            f"{name} is compiled for the accelerator of {device.name}, and only that runs it: nothing here "
+            "drives one. Run the model as it was before it was compiled: here the CPU stands in for that."
+        )
 
 
 def compiled(compiler: Compiler, program: str, models: Mapping[str, Path], folder: Path) -> dict[str, int]:
