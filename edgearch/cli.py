@@ -94,7 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     _device_options(compare)
     _training_options(compare)
 
-    check = _verb(verbs, "check", _check, "will a model fit a device? Answered before any training")
+    check = _verb(
+        verbs,
+        "check",
+        _check,
+        "will a model fit a device, and where do its operators run? Answered before any training",
+    )
     check.add_argument("model", help="a family, a variant, or a .tflite file")
     _device_options(check)
     check.add_argument(

@@ -10,7 +10,7 @@ import numpy as np
 from edgearch import transports
 from edgearch.errors import RequestError, ToolError
 from edgearch.profiles import Device, Host
-from edgearch.stages import _bundle, _device, _host, check, measure, package
+from edgearch.stages import _bundle, _compiling, _device, _host, check, measure, package
 from edgearch.tflite import costs
 from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Progress, Request, Work, load_arrays, save_arrays
@@ -36,6 +36,7 @@ def ran(work: Work, inputs: Arrays, seconds: float) -> tuple[Work, dict[str, np.
     stacked = {f"{ROLE}/{name}": value for name, value in inputs.items()}
     folder, notes = work.folder / "bundle", []
     models = _bundle.models_of(work, precision)
+    _compiling.refuse_compiled(request.device, request.model, models[ROLE])
     _bundle.write(folder, models, precision, stacked, {})
     try:
         expected = _host.outputs(folder, "reference")

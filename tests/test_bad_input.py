@@ -86,6 +86,7 @@ def test_truncated_model_exits_2(edgearch: Edgearch, tmp_path: Path, int8_model:
         (('runtimes = ["litert"', 'runtimes = ["onnx"'), ["No runtime 'onnx'", "litert"]),
         (('transport = "ssh"', 'transport = "telepathy"'), ["No transport 'telepathy'", "ssh"]),
         (('default_pipeline = "int8"', 'default_pipeline = "int9"'), ["No pipeline 'int9'"]),
+        (("threads = 1", 'threads = 1\naccelerator = "warp"'), ["'accelerator'", "edgetpu", "'warp'"]),
         (("[memory]", "[memory"), ["expected a TOML file"]),
     ],
 )

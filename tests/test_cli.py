@@ -35,7 +35,7 @@ def test_help_and_lists_import_nothing_heavy(arguments: list[str]) -> None:
     ("verb", "key", "expected"),
     [
         ("models", "model", {"mlp", "cnn-resnet8", "cnn-lenet5", "cnn-mobilenetv1", "cnn-dscnn"}),
-        ("devices", "device", {"rpi", "desktop", "mcu"}),
+        ("devices", "device", {"rpi", "desktop", "mcu", "coral"}),
         ("pipelines", "pipeline", {"float32", "float16", "dynamic", "int8", "prune-int8"}),
         ("datasets", "dataset", {"digits", "mnist", "fashion_mnist", "cifar10"}),
     ],

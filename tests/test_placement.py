@@ -93,6 +93,15 @@ def test_compiled_model_runs_on_coral_and_nowhere_else(edgearch: Edgearch, mobil
     assert "before" in done.document["placement"][0]["remedy"]
 
 
+def test_running_a_compiled_model_without_its_accelerator_says_what_to_run(
+    edgearch: Edgearch, mobilenet: Path
+) -> None:
+    compiled = str(mobilenet.with_name(f"{mobilenet.stem}_edgetpu.tflite"))
+    done = edgearch("run", compiled, "--device", "coral")
+    assert (done.code, done.stdout) == (3, "")
+    assert "before it was compiled" in done.stderr
+
+
 def test_unquantized_model_for_the_edge_tpu_is_refused_with_what_to_do(
     edgearch: Edgearch, tmp_path: Path
 ) -> None:
@@ -149,10 +158,11 @@ def test_table_shows_the_placement(edgearch: Edgearch, mobilenet: Path) -> None:
     assert "31 of 31 operators run on edgetpu." in done.stdout
 
 
-def test_operators_of_all_roles_are_counted_and_share_the_memory() -> None:
+def test_operators_of_all_roles_are_counted_and_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = Drawing(tensor(1, 2500))
     drawing.op("FULLY_CONNECTED", 0, tensor(2500, 2500, data=1), gives=tensor(1, 2500))
-    found = _placement.placed(profiles.device("coral"), [drawing.model()] * 2, [])
+    monkeypatch.setattr(_placement.tflite, "read", lambda _path: drawing.model())
+    found = _placement.placed(profiles.device("coral"), [Path("a.tflite"), Path("b.tflite")], [])
     assert Counter(one["count"] for one in found["placement"]) == {2: 1}
     assert found["accelerator"]["parameter_bytes"] == 12_500_000
     assert found["accelerator"]["streamed_bytes"] == 4_500_000

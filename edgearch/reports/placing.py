@@ -51,12 +51,12 @@ def _mapped(accelerator: Document) -> str:
 def _speed(accelerator: Document) -> str:
     """Say what the accelerator's compiler estimates of one inference."""
     cycles, duration = number(accelerator, "cycles"), number(accelerator, "inference_ms")
-    sram, flash = number(accelerator, "sram_bytes"), number(accelerator, "flash_bytes")
+    sram, flash, dram = (number(accelerator, f"{kind}_bytes") for kind in ("sram", "flash", "dram"))
     if cycles is None or duration is None:
         return ""
     return (
         f"Its compiler estimates {fmt.count(cycles)} cycles an inference, {fmt.duration(duration)}; "
-        f"{fmt.size(sram)} of SRAM and {fmt.size(flash)} of flash."
+        f"{fmt.size(sram)} of SRAM, {fmt.size(flash)} of flash, {fmt.size(dram)} of DRAM."
     )
 
 

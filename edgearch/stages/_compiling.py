@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgearch.errors import ToolError
+from edgearch.errors import DeviceError, ToolError
 from edgearch.profiles import Device
+from edgearch.tflite import edgetpu
 from edgearch.tflite import model as tflite
 
 TIMEOUT_SECONDS = 600
@@ -40,7 +41,7 @@ COMPILERS: Mapping[str, Compiler] = {
         "edgetpu_compiler",
         ("--show_operations", "--out_dir"),
         "_edgetpu",
-        "CUSTOM:edgetpu-custom-op",
+        edgetpu.COMPILED,
         "Coral publishes it for Debian on x86-64: https://coral.ai/docs/edgetpu/compiler/",
     ),
     **{
@@ -71,6 +72,16 @@ def located(compiler: Compiler) -> str | None:
     """Return where a compiler is: beside our Python, or on PATH."""
     beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return shutil.which(compiler.program, path=beside)
+
+
+def refuse_compiled(device: Device, name: str, path: Path) -> None:
+    """Raise a DeviceError if the file at ``path`` runs on an accelerator only: no CPU stands in for one."""
+    compiler = compiler_of(device)
+    if compiler and compiler.operator in tflite.read(path).ops():
+        raise DeviceError(
+            f"{name} is compiled for the accelerator of {device.name}, and only that runs it: nothing here "
+            "drives one. Run the model as it was before it was compiled: here the CPU stands in for that."
+        )
 
 
 def compiled(compiler: Compiler, program: str, models: Mapping[str, Path], folder: Path) -> dict[str, int]:

@@ -40,12 +40,13 @@ def places(path: Path, name: str, processor: str) -> list[Place]:
 
 
 def figures(paths: Sequence[Path], name: str) -> dict[str, Any]:
-    """Estimate what the models take: SRAM and flash in bytes, cycles and ms of one inference of each."""
+    """Estimate what the models take: bytes of SRAM, flash and DRAM, cycles and ms of an inference of each."""
     summaries = [_compile(path, name).summary for path in paths]
     flash = ("off_chip_flash_memory_used", "on_chip_flash_memory_used")
     return {
         "sram_bytes": round(max(one["sram_memory_used"] for one in summaries) * _KIB),
         "flash_bytes": round(sum(one[kind] for one in summaries for kind in flash) * _KIB),
+        "dram_bytes": round(sum(one["dram_memory_used"] for one in summaries) * _KIB),
         "cycles": round(sum(one["cycles_total"] for one in summaries)),
         "inference_ms": sum(one["inference_time"] for one in summaries) * 1000,
         "clock_hz": round(summaries[0]["core_clock"]),

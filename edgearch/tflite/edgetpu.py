@@ -24,6 +24,7 @@ from edgearch.tflite.placement import Place
 
 ACCELERATOR, REST = "edgetpu", "cpu"
 EIGHT_BIT = ("int8", "uint8")
+COMPILED = "CUSTOM:edgetpu-custom-op"  # what the compiler puts in place of the operators that it mapped
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,14 @@ def _parameters(graph: Graph, found: list[Place]) -> Iterator[Tensor]:
 
 
 def _is_compiled(model: Model) -> bool:
-    return any(operator.name == _table()["compiled"] for operator in model.main.operators)
+    return any(operator.name == COMPILED for operator in model.main.operators)
 
 
 def _compiled(graph: Graph) -> list[Place]:
     """Read what the real compiler decided from a file that it wrote."""
     return [
         Place(operator.name, ACCELERATOR)
-        if operator.name == _table()["compiled"]
+        if operator.name == COMPILED
         else _left(operator.name, "already_compiled")
         for operator in graph.operators
     ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from edgearch.reports import html, markdown, table
+from edgearch import pipeline, profiles
+from edgearch.reports import document, html, markdown, table
+from edgearch.work import Request, Work
 from tests.reports import samples
 from tests.reports.test_table import line_with, printed
 
@@ -41,3 +44,20 @@ def test_lines_that_are_not_said_take_no_room() -> None:
     lines = printed(table.check, samples.placed(), width=60).splitlines()
     place = next(number for number, line in enumerate(lines) if "edgetpu" in line)
     assert [bool(line.strip()) for line in lines[place + 1 : place + 3]] == [False, True]
+
+
+def test_deployment_says_that_nothing_ran_on_the_accelerator() -> None:
+    facts = {name: samples.placed()[name] for name in ("placement", "accelerator", "runtimes")}
+    request = Request("cnn", "cnn-resnet8", "digits", profiles.device("coral"), "classify")
+    work = Work(request, Path(), {}, facts)
+    found = document.deployment(pipeline.read("int8"), work, [], None)
+    assert found["where"] == "stand-in"
+    assert found["accelerator"]["where"] == "estimated"
+    assert found["placement"] == facts["placement"]
+    assert "Nothing ran on the accelerator of coral" in found["notes"][0]
+    assert "--host" not in " ".join(found["notes"])
+
+
+def test_device_that_a_host_stands_for_names_the_option() -> None:
+    request = Request("cnn", "cnn-resnet8", "digits", profiles.device("rpi"), "classify")
+    assert "--host" in document.stand_in(Work(request, Path()))[0]

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgearch import profiles
+from edgearch import pipeline, profiles
 from edgearch.errors import ToolError
 from edgearch.stages import _compiling, package
 from edgearch.tflite import model as tflite
 from edgearch.work import Request, Work, save_arrays
 
 NAME = "mobilenet_v1_0.25_128_quant"
+DEVICES = ("coral", "rpi")
 
 
 @pytest.fixture
@@ -85,3 +86,16 @@ def test_without_the_compiler_the_bundle_is_made_and_says_what_it_lacks(
     assert [note.split()[0] for note in done.facts["notes"]] == ["earlier", "edgetpu_compiler"]
     assert "bundle/model.tflite" in done.files
     assert "bundle/model_edgetpu.tflite" not in done.files
+
+
+def test_installing_the_compiler_makes_a_new_bundle_for_coral_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = next(step for step in pipeline.read("int8").steps if step.name == "package")
+    requests = [
+        Request("cnn", "cnn-resnet8", "digits", profiles.device(name), "classify") for name in DEVICES
+    ]
+    before = [pipeline._key(step, request, "upstream") for request in requests]
+    compiler(tmp_path / "bin", monkeypatch, "exit 0")
+    after = [pipeline._key(step, request, "upstream") for request in requests]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
