@@ -227,6 +227,7 @@ def _key(step: Step, request: Request, upstream: str) -> str:
         "request": {name: _plain(getattr(request, name)) for name in stage.DEPENDS},
         "code": _code(_modules_of(step, request, stage.DEPENDS)),
         "packages": {name: importlib.metadata.version(name) for name in stage.PACKAGES},
+        "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in getattr(stage, "FILES", ())],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

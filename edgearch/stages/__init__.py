@@ -2,8 +2,8 @@
 
 A stage module gives ``Settings`` (what a pipeline file may say), ``DEPENDS`` (the fields of the request
 that its result depends on), ``PACKAGES`` (the distributions it computes with), ``NEEDS_TENSORFLOW`` (then it
-runs in a child process) and ``run(work, settings)``, values in, values out. It knows nothing of what comes
-after it.
+runs in a child process) and ``run(work, settings)``, values in, values out; and, where it reads files of ours
+that are not code, those ``FILES``. It knows nothing of what comes after it.
 """
 
 from __future__ import annotations
