@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -153,6 +154,51 @@ def test_parts_that_need_no_tflm_compile_without_a_warning(project: Path, tmp_pa
     bare_metal = profiles.device("mcu").firmware.bare_metal  # type: ignore[union-attr]
     assert bare_metal
     compile_parts(project, bare_metal.cpu_flags, tmp_path / "objects")
+
+
+def test_startup_console_timer_and_comparing_work_on_an_emulated_cortex_m4(
+    project: Path, tmp_path: Path
+) -> None:
+    for tool in (COMPILER, "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool}: install gcc-arm-none-eabi and qemu-system-arm")
+    built = tmp_path / "build" / "firmware.elf"
+    built.parent.mkdir()
+    bare_metal = profiles.device("mcu").firmware.bare_metal  # type: ignore[union-attr]
+    assert bare_metal and bare_metal.run
+    parts = [path for path in sorted(project.rglob("*.cc")) if path.name in NEEDS_NO_TFLM]
+    linking = [
+        "-nostartfiles",
+        "--specs=nano.specs",
+        "--specs=nosys.specs",
+        f"-I{project}",
+        f"-I{project}/src",
+    ]
+    harness = Path(__file__).with_name("console.cc")
+    linked = [*linking, "-T", str(project / "cortex_m/memory.ld"), "-o", str(built), str(harness)]
+    subprocess.run(
+        [COMPILER, *bare_metal.cpu_flags, *STRICT, "-O1", *linked, *map(str, parts)],
+        check=True,
+        capture_output=True,
+    )
+    done = subprocess.run(
+        shlex.split(bare_metal.run), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout + done.stderr)
+    assert found == {
+        "model": "lstm",
+        "started": True,
+        "steady": True,
+        "sequence": {"logits": 80},
+        "step": {"logits": 80},
+        "largest": 3.0,
+        "within_2": False,
+        "within_2.2": True,
+        "nan": None,
+        "nan_within": False,
+        "pi": 3.141593,
+    }
 
 
 def test_hostile_names_stay_inside_their_literals(recurrent: Deployed, tmp_path: Path) -> None:

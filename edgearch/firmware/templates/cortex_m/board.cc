@@ -20,6 +20,9 @@ volatile uint32_t& kControl = *reinterpret_cast<volatile uint32_t*>(0xE000E010);
 volatile uint32_t& kReload = *reinterpret_cast<volatile uint32_t*>(0xE000E014);
 volatile uint32_t& kValue = *reinterpret_cast<volatile uint32_t*>(0xE000E018);
 constexpr uint32_t kLargest = 0x00FFFFFF;
+// Whether its interrupt waits to be taken (ICSR, B3.2.4, PENDSTSET).
+volatile uint32_t& kInterrupts = *reinterpret_cast<volatile uint32_t*>(0xE000ED04);
+constexpr uint32_t kPending = 1u << 26;
 
 volatile uint32_t wraps = 0;
 
@@ -37,7 +40,9 @@ uint64_t Ticks() {
   for (;;) {
     const uint32_t before = wraps;
     const uint32_t value = kValue;
-    if (before == wraps) return (static_cast<uint64_t>(before) << 24) + (kLargest - value);
+    const bool counted = (kInterrupts & kPending) == 0 && before == wraps;
+    // It interrupts when it comes to 0: that is where a new round begins.
+    if (counted) return (static_cast<uint64_t>(before) << 24) + ((kLargest + 1 - value) & kLargest);
   }
 }
 
