@@ -31,6 +31,10 @@ void Fault_Handler() {
 
 // What newlib asks of a system and this one has not; nothing here allocates or opens a file.
 void* _sbrk(intptr_t) { return reinterpret_cast<void*>(-1); }
+
+// Static objects live until the power goes: no destructor is kept to be called.
+void* __dso_handle = nullptr;
+int __cxa_atexit(void (*)(void*), void*, void*) { return 0; }
 }
 
 namespace {
