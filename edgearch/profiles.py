@@ -76,9 +76,13 @@ class BareMetal(Strict):
 
 
 class Arduino(Strict):
-    """What the Arduino tools build for and flash: one ``board``, or any; ``serial_baud`` is in bit/s."""
+    """What the Arduino tools build for and flash: one ``board``, or any; ``serial_baud`` is in bit/s.
+
+    ``library_header`` is the header by which the tools find the TensorFlow Lite Micro library for the board.
+    """
 
     board: str | None = Field(default=None, pattern=f"^{BOARD}$")
+    library_header: str = Field(default="TensorFlowLite.h", pattern=r"^[A-Za-z0-9_]+\.h$")
     serial_baud: int = Field(default=115_200, gt=0)
 
 

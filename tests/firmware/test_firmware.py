@@ -299,7 +299,9 @@ def test_parts_of_a_project_are_those_that_the_profile_asks_for(board: Deployed,
         assert (tmp_path / name / "CMakeLists.txt").exists() == (device.firmware.bare_metal is not None)
         properties = (tmp_path / name / "library.properties").read_text(encoding="utf-8")
         assert f"architectures={device.firmware.arduino.board.split(':')[1]}\n" in properties  # type: ignore[union-attr]
-        assert (tmp_path / name / "examples/run_test_vectors/run_test_vectors.ino").is_file()
+        sketch = tmp_path / name / "examples" / "run_test_vectors" / "run_test_vectors.ino"
+        header = device.firmware.arduino.library_header  # type: ignore[union-attr]
+        assert f"#include <{header}>" in sketch.read_text(encoding="utf-8")
     compile_parts(tmp_path / "stm32f746", flags_of(profiles.device("stm32f746")), tmp_path / "objects")
 
 
