@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EDGEARCH := $(VENV)/bin/edgearch
 
 # Values reach programs as environment variables, never as text of a shell command.
-export MODEL DEVICE ACCEPT PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD
+export MODEL DEVICE ACCEPT PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD TFLM_DIR
 FLAGS = $${PIPELINE:+"--pipeline=$$PIPELINE"} $(DATA_FLAGS) $(HOST_FLAGS)
 DATA_FLAGS = $${DATASET:+"--dataset=$$DATASET"} $${DATA_FOLDER:+"--data-folder=$$DATA_FOLDER"} $${SEED:+"--seed=$$SEED"}
 HOST_FLAGS = $${HOST:+"--host=$$HOST"} $${BUILD:+"--build=$$BUILD"}
@@ -91,6 +91,11 @@ test-virtual-pi: $(READY) ## deploy to the virtual Raspberry Pi over ssh, as a t
 .PHONY: test-models
 test-models: $(READY) ## train every variant fully, three seeds, and hold it against its goal (about an hour; resumes)
 	$(VENV)/bin/python -m pytest -m slow tests/models/test_trained.py
+
+.PHONY: test-firmware
+test-firmware: $(READY) ## build firmware and run it on an emulated Cortex-M4 (minutes): TFLM_DIR=tflite-micro's source tree
+	@test -n "$$TFLM_DIR" || { echo "make $@: say where TensorFlow Lite Micro is: make $@ TFLM_DIR=…" >&2; exit 2; }
+	$(VENV)/bin/python -m pytest -m firmware -s tests/firmware/test_emulated.py
 
 .PHONY: check
 check: $(READY) ## lint, format, types, import layers

@@ -285,6 +285,9 @@ def _show(arguments: argparse.Namespace, document: dict[str, Any], kind: str, fo
     page = folder / "report.html" if folder else None
     if page and page.exists():
         console.print(f"Report: {page}", soft_wrap=True, highlight=False)
+    if document.get("firmware"):
+        project = Path(document["firmware"]) / "README.md"
+        console.print(f"Firmware project: {project}", soft_wrap=True, highlight=False)
 
 
 def _listed(arguments: argparse.Namespace, rows: list[dict[str, Any]], columns: Sequence[str]) -> int:

@@ -190,13 +190,23 @@ def _deploy(
         / "deployments"
         / "-".join((request.variant, request.dataset, request.device.name, chosen.name))
     )
-    bundle = {
-        name.removeprefix("bundle/"): path for name, path in work.files.items() if name.startswith("bundle/")
-    }
-    result = document.deployment(chosen, work, timings, folder / "bundle" if bundle else None)
-    files.write(folder, result, "deployment", bundle)
+    bundle, firmware = (_under(name, work) for name in ("bundle", "firmware"))
+    result = document.deployment(
+        chosen,
+        work,
+        timings,
+        folder / "bundle" if bundle else None,
+        folder / "firmware" if firmware else None,
+    )
+    files.write(folder, result, "deployment", bundle, firmware)
     history.append(options.build, result)
     return result, folder
+
+
+def _under(folder: str, work: Work) -> dict[str, Path]:
+    """Return the files that stand in a folder of the deployment, by their path in it."""
+    prefix = f"{folder}/"
+    return {name.removeprefix(prefix): path for name, path in work.files.items() if name.startswith(prefix)}
 
 
 def _device(name: str) -> profiles.Device:

@@ -228,6 +228,7 @@ def _key(step: Step, request: Request, upstream: str) -> str:
         "code": _code(_modules_of(step, request, stage.DEPENDS)),
         "packages": {name: importlib.metadata.version(name) for name in stage.PACKAGES},
         "machine": getattr(stage, "machine", lambda _request: None)(request),
+        "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in getattr(stage, "FILES", ())],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from edgearch.errors import RequestError, unknown
 
@@ -49,6 +57,51 @@ class Memory(Strict):
     flash_overhead_bytes: int = Field(default=0, ge=0)
 
 
+# An option for the compiler's target, such as -mcpu=cortex-m4: it stands in a CMake file.
+FLAG = r"-m[a-z0-9=.+-]+"
+# A fully qualified board name, vendor:architecture:board, as arduino-cli wants it.
+BOARD = r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+"
+
+
+class BareMetal(Strict):
+    """A Cortex-M without an operating system: where its memories begin, and what the compiler must know.
+
+    ``clock_hz`` is the core clock after reset, which SysTick counts; ``run`` a command that runs the built
+    ``firmware.elf``, where there is an emulator of the machine.
+    """
+
+    cpu_flags: tuple[Annotated[str, Field(pattern=f"^{FLAG}$")], ...] = Field(min_length=1)
+    clock_hz: int = Field(gt=0)
+    flash_origin: int = Field(ge=0)
+    ram_origin: int = Field(ge=0)
+    run: str | None = None
+
+
+class Arduino(Strict):
+    """What the Arduino tools build for and flash: one ``board``, or any; ``serial_baud`` is in bit/s.
+
+    ``library_header`` is the header by which the tools find the TensorFlow Lite Micro library for the board.
+    """
+
+    board: str | None = Field(default=None, pattern=f"^{BOARD}$")
+    library_header: str = Field(default="TensorFlowLite.h", pattern=r"^[A-Za-z0-9_]+\.h$")
+    serial_baud: int = Field(default=115_200, gt=0)
+
+
+class Firmware(Strict):
+    """What a firmware project for the device needs to know.
+
+    ``vectors`` is how many examples it holds to test itself with, where flash has room. The tensor arena is
+    measured with reference kernels; ``arena_margin_bytes`` is added for what other kernels (CMSIS-NN) keep in
+    it and for its alignment.
+    """
+
+    vectors: int = Field(default=8, ge=1, le=100)
+    arena_margin_bytes: int = Field(default=2_048, ge=0)
+    bare_metal: BareMetal | None = None
+    arduino: Arduino | None = None
+
+
 class Device(Strict):
     """One kind of machine, as a file in ``devices/`` describes it.
 
@@ -57,7 +110,8 @@ class Device(Strict):
     ``custom_operators`` are those that its runtimes bring along. What the ``accelerator`` does not run, the
     ``processor`` does. ``max_nodes`` is the largest graph it takes as a whole, whose matrix grows with the
     square of the nodes. ``rewrites`` are forms of layers that suit it better than Keras's own: a model is
-    built with those that its family knows.
+    built with those that its family knows. With
+    ``firmware``, a deployment makes a firmware project too.
     """
 
     name: str
@@ -79,6 +133,16 @@ class Device(Strict):
     latency_budget_ms: float | None = Field(default=None, gt=0)
     max_nodes: int | None = Field(default=None, ge=1)
     memory: Memory
+    firmware: Firmware | None = None
+
+    @field_validator("firmware")
+    @classmethod
+    def _measured_arena(cls, firmware: Firmware | None, info: ValidationInfo) -> Firmware | None:
+        if firmware and not info.data.get("arena_runtime"):
+            raise ValueError(
+                "an arena_runtime in the profile too: a firmware's tensor arena is a measured one"
+            )
+        return firmware
 
 
 def _address(value: str) -> str:

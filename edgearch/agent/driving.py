@@ -41,8 +41,10 @@ class Drive:
 
     def go_on(self, example: int, step: int) -> None:
         """Feed the state back, and set the inputs of a later step."""
-        for output, position in self._back:
-            self._session.set_input(position, self._session.output(output))
+        # All are read before any is written: a runtime may keep an input where another output was.
+        state = [(position, self._session.output(output)) for output, position in self._back]
+        for position, value in state:
+            self._session.set_input(position, value)
         self._set(example, step)
 
     def _set(self, example: int, step: int) -> None:

@@ -61,7 +61,11 @@ def heading(schema: str, request: Request) -> dict[str, Any]:
 
 
 def deployment(
-    pipeline: Pipeline, work: Work, timings: Sequence[Timing], bundle: Path | None
+    pipeline: Pipeline,
+    work: Work,
+    timings: Sequence[Timing],
+    bundle: Path | None,
+    firmware: Path | None = None,
 ) -> dict[str, Any]:
     """Assemble the document of a deployment, whole or ended by a failed check."""
     notes = [*work.facts.get("notes", []), *stand_in(work)]
@@ -74,6 +78,7 @@ def deployment(
         "failures": work.failures,
         "notes": notes,
         "bundle": str(bundle) if bundle else None,
+        "firmware": str(firmware) if firmware else None,
     }
     slower = recommending.slower_than_float(document)
     return {**document, "notes": [slower, *notes]} if slower else document

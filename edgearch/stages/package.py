@@ -1,17 +1,22 @@
-"""Put what a device needs into one bundle: models, inputs, expected outputs, a manifest with sums."""
+"""Put what a device needs into one bundle: models, inputs, expected outputs, a manifest with sums.
+
+For a device whose profile asks for it, a firmware project is made from the same bundle.
+"""
 
 from __future__ import annotations
 
 import zipfile
 from pathlib import Path
 
+from edgearch import firmware
 from edgearch.profiles import Strict
 from edgearch.stages import _bundle, _compiling
 from edgearch.work import Request, Work, load_arrays
 
-DEPENDS = ("device",)
+DEPENDS = ("device", "variant", "dataset")
 PACKAGES = ()
 NEEDS_TENSORFLOW = False
+FILES = firmware.FILES
 
 
 class Settings(Strict):
@@ -24,7 +29,7 @@ def machine(request: Request) -> str | None:
 
 
 def run(work: Work, _settings: Settings) -> Work:
-    """Write the bundle as a folder, for people, and as one archive, to be sent."""
+    """Write the bundle as a folder, for people, and as one archive, to be sent; and the firmware."""
     precision = work.facts["precision"]
     inputs, expected = (load_arrays(work.files[name]) for name in ("stacked_inputs", "parity"))
     folder = work.folder / "bundle"
@@ -34,7 +39,28 @@ def run(work: Work, _settings: Settings) -> Work:
     )
     archive = pack(folder, work.folder / "bundle.zip")
     files = {f"bundle/{file.name}": file for file in sorted(folder.iterdir())}
-    return work.plus({**files, "archive": archive})
+    packaged = work.plus({**files, "archive": archive})
+    return with_firmware(packaged, folder) if work.request.device.firmware else packaged
+
+
+def with_firmware(work: Work, bundle: Path) -> Work:
+    """Add the firmware project of ``bundle``, or a note that says why there is none."""
+    request, fit = work.request, work.facts.get("fit")
+    if fit is None:
+        return _noted(
+            work, "the pipeline has no stage check before package, which measures the tensor arena."
+        )
+    folder = work.folder / "firmware"
+    title = f"{request.variant}, {request.dataset}, {work.facts['precision']}"
+    try:
+        written = firmware.write(folder, bundle, request.device, fit, title)
+    except firmware.NoRoomError as error:
+        return _noted(work, str(error))
+    return work.plus({f"firmware/{file.relative_to(folder)}": file for file in written})
+
+
+def _noted(work: Work, reason: str) -> Work:
+    return work.plus(notes=[*work.facts.get("notes", []), f"No firmware project was made: {reason}"])
 
 
 def with_compiled(work: Work, folder: Path) -> Work:
