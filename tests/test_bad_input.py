@@ -25,7 +25,7 @@ def refused(done: Done, code: int, *words: str) -> None:
     ("arguments", "words"),
     [
         (["deploy", "cnm", "--device", "rpi"], ["No model 'cnm'", "cnn-resnet8", "mlp"]),
-        (["deploy", "cnn", "--device", "rpy"], ["No device 'rpy'", "desktop, esp32s3, mcu", "rpi"]),
+        (["deploy", "cnn", "--device", "rpy"], ["No device 'rpy'", "coral, desktop", "rpi"]),
         (["deploy", "cnn", "--device", "rpi", "--pipeline", "int7"], ["No pipeline 'int7'", "prune-int8"]),
         (["deploy", "cnn", "--device", "rpi", "--dataset", "imagenet"], ["No dataset 'imagenet'", "digits"]),
         (["deploy", "cnn", "--device", "rpi", "--set", "train.epochs=many"], ["epochs", "integer", "'many'"]),
