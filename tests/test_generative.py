@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgearch.agent import bundle
+from edgearch.agent import driving
 from edgearch.work import load_arrays
 from tests.conftest import Deployed, Done, run_edgearch
 
@@ -153,6 +153,6 @@ def test_dataset_that_does_not_fit_is_refused(
 def test_chained_input_is_what_an_earlier_role_answered_and_rows_of_its_own_come_after() -> None:
     earlier = {"encoder/mean": np.array([[1.0], [2.0]])}
     chained = {"z": ("encoder", "mean")}
-    assert bundle.with_chained({}, chained, earlier)["z"].tolist() == [[1], [2]]
-    assert bundle.with_chained({"z": np.array([[9.0]])}, chained, earlier)["z"].tolist() == [[1], [2], [9]]
-    assert bundle.with_chained({"x": np.array([[3.0]])}, {}, earlier) == {"x": np.array([[3.0]])}
+    assert driving.with_chained({}, chained, earlier)["z"].tolist() == [[1], [2]]
+    assert driving.with_chained({"z": np.array([[9.0]])}, chained, earlier)["z"].tolist() == [[1], [2], [9]]
+    assert driving.with_chained({"x": np.array([[3.0]])}, {}, earlier) == {"x": np.array([[3.0]])}

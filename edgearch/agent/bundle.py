@@ -7,11 +7,8 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edgearch.agent.failure import AgentError
 
@@ -46,20 +43,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the bundle's manifest."""
     manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return manifest
-
-
-def with_chained(
-    own: Mapping[str, np.ndarray], chained: Mapping[str, Sequence[str]], earlier: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return a role's inputs, those that are ``chained`` taken from what earlier roles answered.
-
-    Args:
-        own: The role's own inputs, (examples, *shape) each; rows of a chained input come after the others.
-        chained: Input → (role, output).
-        earlier: Outputs named ``<role>/<output>``, (examples, *shape) each.
-    """
-    inputs = dict(own)
-    for name, (role, output) in chained.items():
-        answered = earlier[f"{role}/{output}"]
-        inputs[name] = np.concatenate([answered, own[name]]) if name in own else answered
-    return inputs

@@ -6,6 +6,7 @@ The first step begins with a state of zeros. The answer is the last step's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,20 @@ def from_tensor(value: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
         real = (value.astype(np.float32) - tensor["zero_point"]) * tensor["scale"]
         return np.asarray(real, dtype=np.float32)
     return value
+
+
+def with_chained(
+    own: Mapping[str, np.ndarray], chained: Mapping[str, Sequence[str]], earlier: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return a role's inputs, those that are ``chained`` taken from what earlier roles answered.
+
+    Args:
+        own: The role's own inputs, (examples, *shape) each; rows of a chained input come after the others.
+        chained: Input → (role, output).
+        earlier: Outputs named ``<role>/<output>``, (examples, *shape) each.
+    """
+    inputs = dict(own)
+    for name, (role, output) in chained.items():
+        answered = earlier[f"{role}/{output}"]
+        inputs[name] = np.concatenate([answered, own[name]]) if name in own else answered
+    return inputs

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgearch import runtimes
-from edgearch.agent import bundle
+from edgearch.agent import bundle, driving
 from edgearch.agent.driving import Drive
 
 MIN_RUNS, MAX_RUNS, WARM_UP_RUNS = 30, 5000, 5
@@ -34,7 +34,7 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     outputs: dict[str, np.ndarray] = {}
     roles: dict[str, Any] = {}
     for role, export in manifest["roles"].items():
-        fed = bundle.with_chained(_of_role(inputs, role), export.get("chained", {}), outputs)
+        fed = driving.with_chained(_of_role(inputs, role), export.get("chained", {}), outputs)
         try:
             figures, found = _run_role(runtime, request, folder, export, fed)
         except (ValueError, RuntimeError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgearch.agent import bundle as agent_bundle
+from edgearch.agent import driving
 from edgearch.agent.driving import to_tensor
 from edgearch.agent.worker import TOLERANCE
 from edgearch.errors import RequestError
@@ -166,7 +166,7 @@ def _role(
     expected: Arrays,
     most: int,
 ) -> Role:
-    fed = agent_bundle.with_chained(_of_role(inputs, title), export.get("chained", {}), expected)
+    fed = driving.with_chained(_of_role(inputs, title), export.get("chained", {}), expected)
     fed = {tensor: value[:most] for tensor, value in fed.items()}
     first = next(iter(fed.values()))
     return Role(

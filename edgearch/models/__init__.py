@@ -26,7 +26,7 @@ import numpy as np
 
 import edgearch.models
 from edgearch import registry
-from edgearch.agent import bundle
+from edgearch.agent import driving
 from edgearch.data import Examples
 from edgearch.errors import unknown
 from edgearch.framework import tf
@@ -97,7 +97,7 @@ class Export:
 
     def driven(self, examples: Examples, earlier: Arrays) -> Iterator[Iterator[tuple[Arrays, Arrays]]]:
         """Yield for each example the inputs and outputs of every inference that it takes, in order."""
-        concrete, stacked = self.concrete(), bundle.with_chained(self.feed(examples), self.chained, earlier)
+        concrete, stacked = self.concrete(), driving.with_chained(self.feed(examples), self.chained, earlier)
         if not self.state:  # as a sequence of one step
             stacked = {name: np.asarray(value)[:, None] for name, value in stacked.items()}
         for index in range(len(next(iter(stacked.values())))):

@@ -212,3 +212,15 @@ def test_runtime_without_a_wheel_is_set_aside_not_fatal(
     (runtime,) = measuring.measure(request, silent)["runtimes"]
     assert "no wheel" in runtime["set_aside"]
     assert not runtime["chosen"]
+
+
+def test_agent_outside_a_runtimes_environment_needs_no_numpy() -> None:
+    # a device's own Python has the standard library, and nothing else for sure
+    script = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from edgearch.agent import bundle, environment, machine, main, measuring\n"
+        "print(sorted(main.VERBS), machine.describe()['python'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "measure" in done.stdout
