@@ -185,8 +185,10 @@ def _as_here(root: Path) -> list[str]:
     )
     lines = ["[global]", *(f"{name} = " + value.replace("\\n", "\n  ") for name, value in wanted.items())]
     (root / "etc/pip.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    places = re.findall(r"(?:file://)?(/[^\s'\\]+)", "\n".join(wanted.values()))
-    return sorted({place for place in places if Path(place).is_dir() and not re.search(r"[^\w./-]", place)})
+    places = [Path(place) for place in re.findall(r"(?:file://)?(/[^\s'\\]+)", "\n".join(wanted.values()))]
+    # An index's pages link to files beside its folder of pages.
+    folders = {str(place.parent if place.name == "simple" else place) for place in places if place.is_dir()}
+    return sorted(folder for folder in folders if re.fullmatch(r"[\w./-]+", folder))
 
 
 def _write_config(folder: Path, port: int) -> Path:
