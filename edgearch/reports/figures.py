@@ -79,7 +79,8 @@ def _share(found: Document) -> str:
     if text(found, "budget") != "relative" or delta is None or not before:
         return fmt.MISSING
     share = fmt.percent(abs(delta / before))
-    return f"{'+' if delta > 0 else fmt.MINUS}{share}" if delta else share
+    tells_a_sign = delta and not share.startswith("<")  # "< 0.1 %" is as good as none
+    return f"{'+' if delta > 0 else fmt.MINUS}{share}" if tells_a_sign else share
 
 
 def _tested(found: Document) -> str:
