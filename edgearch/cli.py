@@ -138,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         verb = _verb(verbs, name, act, text)
         if name == "devices":
             verb.add_argument("name", nargs="?", help="show this profile")
+            verb.add_argument("--probe", action="store_true", help="find what is plugged in or reachable")
     return parser
 
 
@@ -321,9 +322,30 @@ def _models(arguments: argparse.Namespace) -> int:
     return _listed(arguments, rows if arguments.json else shown, ("model", "task", "dataset", "about"))
 
 
+def _probed(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from edgearch import probing
+
+    found = probing.probe()
+    if not found and not arguments.json:
+        print("Nothing found: no Coral stick, serial port or phone here, and no host in your config.toml.")
+        return 0
+    rows = [asdict(one) for one in found]
+    shown = [
+        {**row, "device": row["device"] or "?", "ready": "ready" if row["ready"] else "not ready"}
+        for row in rows
+    ]
+    return _listed(
+        arguments, rows if arguments.json else shown, ("kind", "device", "ready", "name", "detail")
+    )
+
+
 def _devices(arguments: argparse.Namespace) -> int:
     from edgearch import profiles
 
+    if arguments.probe:
+        return _probed(arguments)
     if arguments.name:
         profile = profiles.device(arguments.name).model_dump(mode="json")
         if arguments.json:

@@ -1,0 +1,102 @@
+"""What is plugged in or reachable: Coral's USB sticks, boards on serial ports, phones, hosts of the config."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edgearch import profiles
+
+USB = Path("/sys/bus/usb/devices")
+SERIAL = Path("/dev/serial/by-id")
+SSH_PORT = 22
+PATIENCE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that may be a device: the ``device`` profile that fits it (empty: none is known to)."""
+
+    kind: str
+    name: str
+    device: str
+    ready: bool
+    detail: str
+
+
+def probe() -> list[Found]:
+    """Return what there is, in the order of kinds; nothing is changed anywhere."""
+    return [*_usb(), *_serial(), *_phones(), *_hosts()]
+
+
+@cache
+def _known() -> dict[str, Any]:
+    text = resources.files("edgearch").joinpath("probing.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _usb() -> Iterator[Found]:
+    """Yield USB devices whose vendor and product are those of an accelerator."""
+    for path in sorted(USB.glob("*/idVendor")):
+        key = f"{_read(path)}:{_read(path.with_name('idProduct'))}"
+        if key in _known()["usb"]:
+            known = _known()["usb"][key]
+            yield Found("usb", key, known["device"], True, known["detail"])
+
+
+def _serial() -> Iterator[Found]:
+    """Yield serial ports by their stable names, which hold the maker's and the board's."""
+    for path in sorted(SERIAL.glob("*")):
+        boards = (board for word, board in _known()["serial"].items() if word in path.name.lower())
+        ready = path.exists() and path.resolve().is_char_device()
+        yield Found("serial", str(path), next(boards, ""), ready, path.name)
+
+
+def _phones() -> Iterator[Found]:
+    """Yield what ``adb devices`` lists: serial number and state."""
+    adb = shutil.which("adb")
+    if adb is None:
+        return
+    try:
+        done = subprocess.run(
+            [adb, "devices"], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS * 4
+        )
+    except subprocess.TimeoutExpired:
+        yield Found("adb", "adb", "mobile", False, "adb devices gives no answer")
+        return
+    for line in done.stdout.splitlines()[1:]:
+        name, _, state = line.partition("\t")
+        if state:
+            yield Found("adb", name, "mobile", state == "device", _known()["adb"].get(state, state))
+
+
+def _hosts() -> list[Found]:
+    """Return the hosts of the user's config, each asked for a TCP connection where its address is its own."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(_host, *zip(*profiles.hosts().items(), strict=True))) if profiles.hosts() else []
+
+
+def _host(name: str, host: profiles.Host) -> Found:
+    address, port = host.address.rpartition("@")[2], host.port or SSH_PORT
+    try:
+        socket.create_connection((address, port), timeout=PATIENCE_SECONDS).close()
+    except OSError as error:
+        said = f"{host.address}, port {port}: {error.strerror or error}"
+        return Found("ssh", name, host.device or "", False, said)
+    return Found("ssh", name, host.device or "", True, f"{host.address}, port {port} answers")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
