@@ -332,13 +332,10 @@ def _probed(arguments: argparse.Namespace) -> int:
         print("Nothing found: no Coral stick, serial port or phone here, and no host in your config.toml.")
         return 0
     rows = [asdict(one) for one in found]
-    shown = [
-        {**row, "device": row["device"] or "?", "ready": "ready" if row["ready"] else "not ready"}
-        for row in rows
-    ]
-    return _listed(
-        arguments, rows if arguments.json else shown, ("kind", "device", "ready", "name", "detail")
-    )
+    said = {True: "ready", False: "not ready"}
+    shown = [{**row, "device": row["device"] or "?", "ready": said[bool(row["ready"])]} for row in rows]
+    columns = ("kind", "device", "ready", "name", "detail")
+    return _listed(arguments, rows if arguments.json else shown, columns)
 
 
 def _devices(arguments: argparse.Namespace) -> int:

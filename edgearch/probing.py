@@ -1,4 +1,4 @@
-"""What is plugged in or reachable: Coral's USB sticks, boards on serial ports, phones, hosts of the config."""
+"""What is plugged in or reachable: Coral's USB stick, boards on serial ports, phones, hosts of the config."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def _phones() -> Iterator[Found]:
             [adb, "devices"], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS * 4
         )
     except subprocess.TimeoutExpired:
-        yield Found("adb", "adb", "mobile", False, "adb devices gives no answer")
+        yield Found("adb", "adb", "", False, "adb devices gives no answer")
         return
     for line in done.stdout.splitlines()[1:]:
         name, _, state = line.partition("\t")
         if state:
-            yield Found("adb", name, "mobile", state == "device", _known()["adb"].get(state, state))
+            yield Found("adb", name, "", state == "device", _known()["adb"].get(state, state))
 
 
 def _hosts() -> list[Found]:

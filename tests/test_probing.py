@@ -52,7 +52,7 @@ def test_phones_state_says_what_to_do(tmp_path: Path) -> None:
     )
     adb.chmod(0o755)
     ready, locked = probing.probe()
-    assert (ready.device, ready.name, ready.ready) == ("mobile", "0123", True)
+    assert (ready.kind, ready.name, ready.ready) == ("adb", "0123", True)
     assert not locked.ready
     assert "accept this computer's key" in locked.detail
 
