@@ -4,6 +4,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+# Two Pythons mixed in one environment fail in odd places: one made with another Python is made anew.
+WHICH := import sys; print(sys.base_prefix, sys.version)
 EDGEARCH := $(VENV)/bin/edgearch
 
 # Values reach programs as environment variables, never as text of a shell command.
@@ -26,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Making $(VENV): about two minutes and 2.5 GB, once."
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("edgearch needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Name another: make install PYTHON=python3.12")'
 	@$(PYTHON) -c 'import venv, ensurepip' || { echo "Python has no venv module: sudo apt install python3-venv" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@[ "$$($(VENV)/bin/python -c '$(WHICH)' 2>&1)" = "$$($(PYTHON) -c '$(WHICH)')" ] || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
