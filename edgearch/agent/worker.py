@@ -95,8 +95,9 @@ def _run_role(
         "arena_bytes": session.arena_bytes(),
         "undelegated": session.undelegated(),
     }
-    if session.processor():
-        figures["processor"] = session.processor()
+    processor = session.processor()
+    if processor:
+        figures["processor"] = processor
     if drive.in_steps:
         figures["steps"] = drive.steps
         figures["sequence_latency_ms"] = summarize(whole)

@@ -55,7 +55,9 @@ def _row(one: Document) -> Row:
 
 def _condition(entry: Document) -> str:
     after = part(part(entry, "condition"), "after")
-    throttled = {True: "throttled", False: "not throttled"}.get(after.get("throttled"))  # type: ignore[arg-type]
-    governor = text(after, "governor")
-    said = [f"governor {governor}" if governor else "", throttled or ""]
+    throttled, governor = after.get("throttled"), text(after, "governor")
+    said = [
+        f"governor {governor}" if governor else "",
+        "throttled" if throttled is True else "not throttled" if throttled is False else "",
+    ]
     return ", ".join(one for one in said if one) or "condition unknown"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,13 @@ from edgearch.tflite import edgetpu
 from edgearch.tflite import model as tflite
 from edgearch.tflite.placement import Place, counted
 
-EDGE_TPU = "edgetpu"
+
+@dataclass(frozen=True)
+class Mapper:
+    """What is known of an accelerator: where it puts a file's operators, and what the files take of it."""
+
+    places: Callable[[Path, Device], Iterable[Place]]
+    figures: Callable[[Sequence[Path], Device], dict[str, Any]]
 
 
 def placed(
@@ -39,16 +45,14 @@ def placed(
             "where": "estimated",
             "operators": len(found),
             "mapped": sum(place.on not in elsewhere for place in found),
-            **_figures(device.accelerator, models),
+            **MAPPERS[device.accelerator].figures(models, device),
         }
     return facts
 
 
 def _places(device: Device, path: Path) -> Iterable[Place]:
-    if device.accelerator == EDGE_TPU:
-        return edgetpu.places(tflite.read(path))
     if device.accelerator:
-        return _vela.places(path, device.accelerator, device.processor)
+        return MAPPERS[device.accelerator].places(path, device)
     graphs = tflite.read(path).graphs
     return [Place(operator.name, device.processor) for graph in graphs for operator in graph.operators]
 
@@ -63,10 +67,12 @@ def _stopped(device: Device, place: Place, unsupported: Sequence[Mapping[str, An
     return place
 
 
-def _figures(name: str, models: Sequence[Path]) -> dict[str, Any]:
-    """Return what the models take of the accelerator, as far as its maker lets it be estimated."""
-    if name != EDGE_TPU:
-        return _vela.figures(models, name)
+def _edge_tpu_places(path: Path, _device: Device) -> list[Place]:
+    return edgetpu.places(tflite.read(path))
+
+
+def _edge_tpu_figures(models: Sequence[Path], _device: Device) -> dict[str, Any]:
+    """Return what parameters take of the memory on the chip; nothing of files that are compiled already."""
     known = [memory for model in models if (memory := edgetpu.memory(tflite.read(model)))]
     if not known:
         return {}
@@ -77,3 +83,20 @@ def _figures(name: str, models: Sequence[Path]) -> dict[str, Any]:
         "parameter_limit_bytes": limit,
         "streamed_bytes": max(needed - limit, 0),
     }
+
+
+def _vela_places(path: Path, device: Device) -> list[Place]:
+    return _vela.places(path, str(device.accelerator), device.processor)
+
+
+def _vela_figures(models: Sequence[Path], device: Device) -> dict[str, Any]:
+    return _vela.figures(models, str(device.accelerator))
+
+
+_ETHOS_U = Mapper(_vela_places, _vela_figures)
+# By the word in a profile's ``accelerator``.
+MAPPERS: Mapping[str, Mapper] = {
+    "edgetpu": Mapper(_edge_tpu_places, _edge_tpu_figures),
+    "ethos-u55-128": _ETHOS_U,
+    "ethos-u65-256": _ETHOS_U,
+}

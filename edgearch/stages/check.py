@@ -20,6 +20,7 @@ from edgearch.work import Work, load_arrays
 DEPENDS = ("device",)
 PACKAGES = ("ai-edge-litert",)
 NEEDS_TENSORFLOW = False
+FILES = (Path(costs.__file__).with_name("remedies.toml"), Path(costs.__file__).with_name("edgetpu.toml"))
 
 
 class Settings(Strict):
