@@ -11,6 +11,7 @@ from markupsafe import Markup
 from edgearch.reports import (
     comparing,
     figures,
+    graphs,
     lengths,
     pictures,
     placing,
@@ -181,7 +182,7 @@ def _images(document: Document) -> list[Plot]:
 
 def _graph(document: Document) -> list[Plot]:
     return _plot(
-        plots.graph(document),
+        graphs.graph(document),
         "The first graph of the test set, or a piece of it. A node's colour is its true class. Large and "
         "framed: labelled wrongly. Small: not of the test split.",
     )

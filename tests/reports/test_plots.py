@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgearch.reports import plots
+from edgearch.reports import graphs, plots
 from tests.reports import samples
 from tests.reports.samples import Document
 
@@ -164,10 +164,10 @@ def labelled() -> Document:
 
 
 def test_graph_says_how_many_of_the_nodes_shown_are_wrong() -> None:
-    found = texts(plots.graph(labelled()))
+    found = texts(graphs.graph(labelled()))
     assert {"float: 0 of 2 shown wrong", "a & b", "c"} <= set(found)
     assert any(one.startswith("deployed") and one.endswith("1 of 2 shown wrong") for one in found)
-    assert plots.graph(labelled()) == plots.graph(labelled())
+    assert graphs.graph(labelled()) == graphs.graph(labelled())
 
 
 @pytest.mark.parametrize(
@@ -177,4 +177,4 @@ def test_graph_that_does_not_hold_together_is_not_drawn(change: dict[str, object
     document = labelled()
     for name in ("float", "deployed"):
         document["score"]["details"]["graph"][name].update(change)
-    assert plots.graph(document) == ""
+    assert graphs.graph(document) == ""
