@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -155,10 +156,11 @@ def _verb(
 
 
 def _ratio(text: str) -> float:
-    value = float(text)
-    if not 1 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"a ratio of at least 1, such as 1.05; found {text}")
-    return value
+    with contextlib.suppress(ValueError):
+        value = float(text)
+        if 1 <= value < float("inf"):
+            return value
+    raise argparse.ArgumentTypeError(f"expected a ratio of at least 1, such as 1.05; found {text!r}")
 
 
 def _device_options(parser: argparse.ArgumentParser) -> None:

@@ -110,3 +110,10 @@ def test_nothing_measured_says_what_to_run(edgearch: Callable[..., Done]) -> Non
     done = edgearch("regress", "gru", "--device", "rpi")
     assert done.code == 2
     assert "edgearch deploy rnn-gru --device rpi" in done.stderr
+
+
+@pytest.mark.parametrize("ratio", ["0.5", "much", "nan", "inf"])
+def test_ratio_that_allows_nothing_sensible_is_refused(edgearch: Callable[..., Done], ratio: str) -> None:
+    done = edgearch("regress", "--device", "rpi", "--allow", ratio)
+    assert done.code == 2
+    assert f"expected a ratio of at least 1, such as 1.05; found '{ratio}'" in done.stderr
