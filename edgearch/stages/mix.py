@@ -130,15 +130,17 @@ def _wide(work: Work, roles: list[str]) -> Iterator[Attempt]:
 
 
 def _partly_float(work: Work, roles: list[str]) -> Iterator[Attempt]:
-    """Yield attempts that keep 1, 2, 4, … operators in float32, and at last half of them."""
+    """Yield attempts that keep 1, 2, 4, … harmful operators in float32, and at last half of all operators."""
     work.progress(None, "what int8 does to each operator")
     models = [_selective_of(work, role) for role in roles]
-    half = max(1, sum(model.operators for model in models) // 2)
     harms = _selective.ranked(models)
-    for count in [*(2**power for power in range(half.bit_length()) if 2**power < half), half]:
+    most = min(max(1, sum(model.operators for model in models) // 2), len(harms))
+    for count in sorted({*(2**power for power in range(most.bit_length())), most} - {0}):
         kept = tuple(harms[:count])
         contents = {
-            model.role: model.int8_but([harm for harm in kept if harm.role == model.role]) for model in models
+            model.role: model.int8_but(own)
+            for model in models
+            if (own := [harm for harm in kept if harm.role == model.role])  # the others stay as they are
         }
         yield Attempt(_written(work, contents), f"{PLAIN} + {FLOAT}", kept)
 
