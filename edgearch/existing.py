@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgearch import transports
+from edgearch.agent import driving
 from edgearch.errors import RequestError, ToolError
 from edgearch.profiles import Device, Host
 from edgearch.stages import _bundle, _compiling, _device, _host, check, measure, package
@@ -53,7 +54,7 @@ def ran(work: Work, inputs: Arrays, seconds: float) -> tuple[Work, dict[str, np.
     measure.refuse_if_none(request.device, runtimes)
     facts: dict[str, Any] = {name: answer[name] for name in ("machine", "condition")}
     measured = work.plus(runtimes=runtimes, notes=notes, **facts)
-    return measure.over_budget(measured, runtimes), _bundle.of_role(outputs, ROLE)
+    return measure.over_budget(measured, runtimes), driving.of_role(outputs, ROLE)
 
 
 def random_inputs(model: tflite.Model, examples: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -127,3 +127,9 @@ def with_chained(
         answered = earlier[f"{role}/{output}"]
         inputs[name] = np.concatenate([answered, own[name]]) if name in own else answered
     return inputs
+
+
+def of_role(arrays: Mapping[str, np.ndarray], role: str) -> dict[str, np.ndarray]:
+    """Return the arrays of one role, named ``<role>/<tensor>`` among all, under their own names."""
+    prefix = f"{role}/"
+    return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}

@@ -34,7 +34,7 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     outputs: dict[str, np.ndarray] = {}
     roles: dict[str, Any] = {}
     for role, export in manifest["roles"].items():
-        fed = driving.with_chained(_of_role(inputs, role), export.get("chained", {}), outputs)
+        fed = driving.with_chained(driving.of_role(inputs, role), export.get("chained", {}), outputs)
         try:
             figures, found = _run_role(runtime, request, folder, export, fed)
         except (ValueError, RuntimeError) as error:
@@ -61,9 +61,9 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         "peak_rss_bytes": _peak_rss(),
         "rss_before_load_bytes": rss_before,
         "parity": {
-            role: parity(_of_role(outputs, role), _of_role(expected, role), export["precision"])
+            role: parity(driving.of_role(outputs, role), driving.of_role(expected, role), export["precision"])
             for role, export in manifest["roles"].items()
-            if _of_role(expected, role) and "refused" not in roles[role]
+            if driving.of_role(expected, role) and "refused" not in roles[role]
         },
     }
 
@@ -161,10 +161,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return {}
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
-
-
-def _of_role(arrays: dict[str, np.ndarray], role: str) -> dict[str, np.ndarray]:
-    return {name[len(role) + 1 :]: value for name, value in arrays.items() if name.startswith(role + "/")}
 
 
 def _peak_rss() -> int:

@@ -147,9 +147,10 @@ def of_bundle(folder: Path, exports: Mapping[str, Any], most: int, room: int) ->
         RequestError: a tensor is of a type that no C array has.
     """
     inputs, expected = load_arrays(folder / "inputs.npz"), load_arrays(folder / "expected.npz")
+    models = {title: (folder / export["file"]).read_bytes() for title, export in exports.items()}
     for examples in range(most, 0, -1):
         roles = tuple(
-            _role(folder, literals.identifier(title, index), title, export, inputs, expected, examples)
+            _role(literals.identifier(title, index), title, models[title], export, inputs, expected, examples)
             for index, (title, export) in enumerate(exports.items())
         )
         if sum(role.vector_bytes for role in roles) <= room:
@@ -158,26 +159,26 @@ def of_bundle(folder: Path, exports: Mapping[str, Any], most: int, room: int) ->
 
 
 def _role(
-    folder: Path,
     name: str,
     title: str,
+    model: bytes,
     export: dict[str, Any],
     inputs: Arrays,
     expected: Arrays,
     most: int,
 ) -> Role:
-    fed = driving.with_chained(_of_role(inputs, title), export.get("chained", {}), expected)
+    fed = driving.with_chained(driving.of_role(inputs, title), export.get("chained", {}), expected)
     fed = {tensor: value[:most] for tensor, value in fed.items()}
     first = next(iter(fed.values()))
     return Role(
         name=name,
         title=title,
-        model=(folder / export["file"]).read_bytes(),
+        model=model,
         examples=len(first),
         steps=first.shape[1] if export["driven"] == "steps" else 1,
         inputs=_inputs(name, export, fed),
         states=_states(name, export),
-        outputs=_outputs(name, export, _of_role(expected, title), len(first)),
+        outputs=_outputs(name, export, driving.of_role(expected, title), len(first)),
         tensors=_tensors(title, export),
     )
 
@@ -225,11 +226,6 @@ def _array(name: str, tensor: dict[str, Any], value: np.ndarray) -> Array:
             f"expected one of {', '.join(_TYPES)}."
         )
     return Array(name, to_tensor(value, tensor).reshape(-1, math.prod(tensor["shape"])))
-
-
-def _of_role(arrays: Arrays, role: str) -> dict[str, np.ndarray]:
-    prefix = f"{role}/"
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def _tensors(title: str, export: dict[str, Any]) -> tuple[tuple[str, ...], ...]:

@@ -114,10 +114,3 @@ def stacked(work: Work, kind: str) -> dict[str, np.ndarray]:
 def models_of(work: Work, precision: str) -> dict[str, Path]:
     """Return role → file of one precision."""
     return {role: work.files[f"{role}.{precision}"] for role in work.facts["roles"]}
-
-
-def of_role(arrays: Arrays, role: str) -> dict[str, np.ndarray]:
-    """Return the arrays of one role under their own names."""
-    return {
-        name.removeprefix(f"{role}/"): value for name, value in arrays.items() if name.startswith(f"{role}/")
-    }

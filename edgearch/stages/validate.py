@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from edgearch import tasks
+from edgearch.agent import driving
 from edgearch.errors import ToolError
 from edgearch.profiles import Strict
 from edgearch.stages import _bundle, _fitting, _host
@@ -107,8 +108,8 @@ def recorded(work: Work, outputs: Arrays) -> Predictor:
 
     def predictor(role: str, _inputs: Arrays) -> Arrays:
         asked = role if role in roles else predicts
-        beside = _bundle.of_role(outputs, instead[asked]) if instead[asked] else {}
-        return {**beside, **_bundle.of_role(outputs, asked)}
+        beside = driving.of_role(outputs, instead[asked]) if instead[asked] else {}
+        return {**beside, **driving.of_role(outputs, asked)}
 
     return predictor
 
