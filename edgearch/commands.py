@@ -37,7 +37,7 @@ class Options:
 
 def deploy(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, Any], Path]:
     """Take ``model`` through a pipeline to a device; return the document and the folder of its reports."""
-    request = resolve(model, options)
+    request = _plugged_in(resolve(model, options))
     chosen = _with_settings(
         pipeline.read(options.pipeline or request.device.default_pipeline), options.settings
     )
@@ -50,7 +50,7 @@ def deploy(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, An
 
 def compare(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, Any], Path]:
     """Deploy every pipeline of the ladder; one that fails is a row with its reason."""
-    request = resolve(model, options)
+    request = _plugged_in(resolve(model, options))
     ladder = pipeline.ladder()
     _check_again(options.again, ladder)
     documents = []
@@ -91,6 +91,7 @@ def run(model: str, options: Options, watcher: Watcher, inputs: Path | None) -> 
             f"edgearch deploy {model} --device {options.device}."
         )
     path, device, host = _file(model, options)
+    host = host or transports.find(device)
     parsed = tflite.read(path)
     fed = (
         existing.read_inputs(inputs, parsed)
@@ -154,6 +155,11 @@ def resolve(model: str, options: Options) -> Request:
         host=_host(device, options),
         rewrites=tuple(name for name in variant.rewrites if name in device.rewrites),
     )
+
+
+def _plugged_in(request: Request) -> Request:
+    """Return the request with the host that is plugged in, where the user named none."""
+    return request if request.host else replace(request, host=transports.find(request.device))
 
 
 def _refuse_large_graph(variant: str, dataset: str, folder: Path | None, device: profiles.Device) -> None:
@@ -223,8 +229,8 @@ def _device(name: str) -> profiles.Device:
 
 def _host(device: profiles.Device, options: Options) -> profiles.Host | None:
     host = profiles.host_for(device.name, options.host)
-    if host and device.transport == "local":
-        raise RequestError(f"Device {device.name!r} is this machine or runs on it: it takes no host.")
+    if host:
+        transports.check(device, host)
     return host
 
 

@@ -31,8 +31,11 @@ Accelerator = Literal["edgetpu", "ethos-u55-128", "ethos-u65-256"]
 
 # A word that can be a file stem, a folder and a report column, and never an option of a program.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# user@host, as OpenSSH reads a destination: no white space, no leading dash, nothing a shell reads.
-ADDRESS = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*")
+# user@host, as OpenSSH reads a destination, which a phone's serial number is too: no white space, no leading
+# dash, nothing a shell reads. Or a serial port.
+ADDRESS = re.compile(
+    r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*|/dev(?:/[A-Za-z0-9_][A-Za-z0-9_.:+-]*)+"
+)
 # A folder on a device, from the home folder or from the root: nothing that a shell or sftp reads.
 FOLDER = re.compile(r"/?[A-Za-z0-9_.][A-Za-z0-9_./-]*")
 REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-\[\]]*\s*(?:[<>=!~]=?[^;#\\]*)?(?:;[^#\\]*)?")
@@ -147,7 +150,7 @@ class Device(Strict):
 
 def _address(value: str) -> str:
     if not ADDRESS.fullmatch(value):
-        raise ValueError("a destination such as pi@192.168.1.20 or an alias of your ssh config")
+        raise ValueError("a destination such as pi@192.168.1.20, an alias of your ssh config or /dev/ttyACM0")
     return value
 
 
@@ -159,8 +162,9 @@ def _folder(value: str) -> str:
 
 
 class Host(Strict):
-    """How to reach one machine over ssh: an entry ``[hosts.NAME]`` of the user's ``config.toml``.
+    """How to reach one machine: an entry ``[hosts.NAME]`` of the user's ``config.toml``.
 
+    ``address`` is what the device's transport takes: a destination of ssh, a phone's serial number, a port.
     ``where`` is how its figures are obtained: a virtual machine says ``emulated``.
     """
 
@@ -315,7 +319,7 @@ def host_for(device_name: str, named: str | None) -> Host | None:
         return known[named]
     if not ADDRESS.fullmatch(named):
         raise RequestError(
-            f"{named!r} is no host: expected user@address, an alias of your ssh config, "
-            f"or an entry of {config_file()}."
+            f"{named!r} is no host: expected user@address, an alias of your ssh config, a phone's serial "
+            f"number, a port such as /dev/ttyACM0, or an entry of {config_file()}."
         )
     return Host(address=named)

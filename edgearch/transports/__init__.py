@@ -1,16 +1,20 @@
 """Ways to reach a machine, one a file: ``local``, ``ssh``.
 
-A transport module gives ``connect(host)`` (``host`` is ``None`` for this machine), which returns a
-:class:`Transport`. All of them drive the same agent over its stdin and stdout.
+A transport module gives ``connect(device, host)``, which returns a :class:`Transport`; ``ADDRESS``, the
+pattern of its hosts' addresses (``None``: it takes no host), and ``EXAMPLE`` of one. One that can see what is
+plugged in gives ``find(device)`` too: the host to use where the user names none. Each answers the agent's
+requests: most by driving the agent itself over its stdin and stdout.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import edgearch.transports
 from edgearch import registry
+from edgearch.errors import RequestError
 from edgearch.profiles import Device, Host
 from edgearch.work import Progress, silent
 
@@ -41,7 +45,35 @@ def names() -> list[str]:
 
 
 def connect(device: Device, host: Host | None) -> Transport:
-    """Reach ``host`` in the device's own way; without one, this machine stands in for it."""
-    name = device.transport if host else "local"
-    connection: Transport = registry.load(edgearch.transports, "transport", name).connect(host)
+    """Reach ``host`` in the device's own way; without one, this machine is the device or stands in for it."""
+    own_way = host is not None or device.without_host == "device"
+    connection: Transport = _module(device.transport if own_way else "local").connect(device, host)
     return connection
+
+
+def find(device: Device) -> Host | None:
+    """Return the host that is plugged in, where the device's transport can see it.
+
+    Raises:
+        RequestError: there is more than one.
+        DeviceError: there is one, and it cannot be used yet; the text says why and what to do.
+    """
+    look = getattr(_module(device.transport), "find", None)
+    found: Host | None = look(device) if look else None
+    return found
+
+
+def check(device: Device, host: Host) -> None:
+    """Raise a RequestError if the device's transport takes no such host."""
+    transport = _module(device.transport)
+    if transport.ADDRESS is None:
+        raise RequestError(f"Device {device.name!r} is this machine or runs on it: it takes no host.")
+    if not transport.ADDRESS.fullmatch(host.address):
+        raise RequestError(
+            f"Device {device.name!r} is reached by {device.transport}: expected a host such as "
+            f"{transport.EXAMPLE}, found {host.address!r}."
+        )
+
+
+def _module(name: str) -> ModuleType:
+    return registry.load(edgearch.transports, "transport", name)

@@ -9,9 +9,11 @@ from typing import Any
 import platformdirs
 
 from edgearch.errors import DeviceError
-from edgearch.profiles import Host
+from edgearch.profiles import Device, Host
 from edgearch.transports import _agent
 from edgearch.work import Progress, silent
+
+ADDRESS = None
 
 
 class Local:
@@ -44,7 +46,7 @@ class Local:
         """Nothing stays open."""
 
 
-def connect(host: Host | None) -> Local:
+def connect(device: Device, host: Host | None) -> Local:
     """Return this machine; it needs no ``host``."""
-    del host
+    del device, host
     return Local()

@@ -7,6 +7,7 @@ everything that varies is in the JSON on its stdin, or quoted in a batch of ``sf
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import shlex
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgearch.errors import DeviceError
-from edgearch.profiles import NAME, Host
+from edgearch.profiles import NAME, Device, Host
 from edgearch.transports import _agent, _ssh_complaints
 from edgearch.transports._ssh_master import Master, program
 from edgearch.work import Progress, silent
@@ -26,6 +27,8 @@ COMMAND = f"python3 -I -c {shlex.quote(_agent.BOOTSTRAP)}"
 # when a line of its batch failed. One that loses its ssh exits with others, or dies of SIGPIPE.
 LOST, NOT_FOUND, BATCH_FAILED = 255, 127, 1
 SECONDS_TO_CLEAN_UP = 5
+ADDRESS = re.compile(r"[^/]*")
+EXAMPLE = "pi@192.168.1.20"
 
 
 class Ssh:
@@ -163,10 +166,11 @@ class Ssh:
         return f'"{self._host.folder}/{name}"'
 
 
-def connect(host: Host) -> Ssh:
-    """Reach ``host``.
+def connect(device: Device, host: Host) -> Ssh:
+    """Reach ``host``; what kind of device it is makes no difference.
 
     Raises:
         DeviceError: it cannot be reached or does not let us in; the text says why and what to do.
     """
+    del device
     return Ssh(host, Master(host))

@@ -36,10 +36,12 @@ ODD_NAMES = [
     "$HOME;`id`",
 ]
 
+RPI = profiles.device("rpi")
 # A client of its own process: it connects, asks, and closes as every user of a transport does.
 CLIENT = """
 import json, sys
 from pathlib import Path
+from edgearch import profiles
 from edgearch.profiles import Host
 from edgearch.transports import _agent, ssh
 from edgearch.work import silent
@@ -47,7 +49,7 @@ from edgearch.work import silent
 given = json.loads(sys.argv[1])
 if given["agent"]:
     _agent.packed_agent = lambda: Path(given["agent"])
-connection = ssh.connect(Host.model_validate(given["host"]))
+connection = ssh.connect(profiles.device("rpi"), Host.model_validate(given["host"]))
 try:
     print("connected", flush=True)
     if given["send"]:
@@ -91,7 +93,7 @@ def sockets() -> Iterator[Path]:
 def failure(host: Host) -> str:
     """Return what a failed connection says."""
     with pytest.raises(DeviceError) as caught:
-        ssh.connect(host)
+        ssh.connect(RPI, host)
     return str(caught.value)
 
 
@@ -134,7 +136,7 @@ def test_file_with_an_odd_local_path_makes_the_round_trip(sshd: Sshd, tmp_path: 
     folder.mkdir()
     content = os.urandom(70_000)
     (folder / name).write_bytes(content)
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         connection.send(folder / name, "bundle.zip")
         answer = connection.call({"do": "hello", "files": ["bundle.zip", "other.zip"]}, silent)
@@ -151,7 +153,7 @@ def test_relative_path_is_sent_from_where_the_user_stands(
 ) -> None:
     (tmp_path / "here.bin").write_bytes(b"here")
     monkeypatch.chdir(tmp_path)
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         connection.send(Path("here.bin"), "sent.bin")
         connection.receive("sent.bin", Path("back.bin"))
@@ -162,7 +164,7 @@ def test_relative_path_is_sent_from_where_the_user_stands(
 
 
 def test_sending_again_replaces_the_file(sshd: Sshd, tmp_path: Path) -> None:
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         for content in (b"first, and longer", b"second"):
             (tmp_path / "file").write_bytes(content)
@@ -173,7 +175,7 @@ def test_sending_again_replaces_the_file(sshd: Sshd, tmp_path: Path) -> None:
 
 
 def test_hello_says_what_the_device_is(sshd: Sshd) -> None:
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         machine = connection.call(HELLO, silent)["machine"]
     finally:
@@ -185,7 +187,7 @@ def test_hello_says_what_the_device_is(sshd: Sshd) -> None:
 def test_agent_is_sent_once_and_used_again(sshd: Sshd) -> None:
     said: list[str] = []
     for _ in range(2):
-        connection = ssh.connect(sshd.host)
+        connection = ssh.connect(RPI, sshd.host)
         try:
             connection.call(HELLO, lambda _, text: said.append(text))
             connection.call(HELLO, lambda _, text: said.append(text))
@@ -198,7 +200,7 @@ def test_agent_is_sent_once_and_used_again(sshd: Sshd) -> None:
 
 def test_all_calls_and_copies_share_one_connection(sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         for _ in range(2):
             connection.call(HELLO, silent)
@@ -214,7 +216,7 @@ def test_closing_ends_every_process_and_leaves_no_file(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(sockets))
     before = descendants(os.getpid())
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     ours = descendants(os.getpid()) - before
     connection.call(HELLO, silent)
     assert len(list(sockets.iterdir())) == 1
@@ -228,7 +230,7 @@ def test_users_own_config_cannot_make_the_connection_outlive_us(sshd: Sshd) -> N
     sshd.configure(ControlMaster="auto", ControlPersist="yes", ControlPath=str(sshd.folder / "theirs"))
     sshd.configure(RemoteCommand="echo no", LocalForward=f"{free_port()} localhost:1", LogLevel="QUIET")
     before = descendants(os.getpid())
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     ours = descendants(os.getpid()) - before
     connection.call(HELLO, silent)
     connection.close()
@@ -241,7 +243,7 @@ def test_jump_host_of_the_users_config_is_used_and_ends_too(sshd: Sshd) -> None:
     behind = entry.replace(f"Host {ALIAS}", f"Host behind\n  ProxyJump {ALIAS}")
     sshd.config.write_text(entry + behind, encoding="utf-8")
     before = descendants(os.getpid())
-    connection = ssh.connect(sshd.host.model_copy(update={"address": "behind"}))
+    connection = ssh.connect(RPI, sshd.host.model_copy(update={"address": "behind"}))
     ours = descendants(os.getpid()) - before
     assert connection.call(HELLO, silent)["files"] == []
     connection.close()
@@ -256,7 +258,7 @@ def test_temporary_folder_with_a_long_odd_path_leaves_room_for_the_socket(
     odd = tmp_path / ("long 100%h " * 9)
     odd.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(odd))
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         assert connection.call(HELLO, silent)["files"] == []
     finally:
@@ -330,7 +332,7 @@ def test_server_that_hangs_up_is_said(sshd: Sshd) -> None:
 
 def test_ssh_config_that_is_no_file_is_a_wrong_request(sshd: Sshd, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"ssh_config names .*nowhere, which is no file"):
-        ssh.connect(sshd.host.model_copy(update={"ssh_config": tmp_path / "nowhere"}))
+        ssh.connect(RPI, sshd.host.model_copy(update={"ssh_config": tmp_path / "nowhere"}))
 
 
 def test_machine_without_an_ssh_client_names_the_package(
@@ -412,7 +414,7 @@ def test_device_folder_may_be_given_from_the_home_folder() -> None:
 def test_device_without_python_names_the_package(sshd: Sshd) -> None:
     sshd.stop()
     sshd.start('ForceCommand PATH=/nonexistent /bin/sh -c "$SSH_ORIGINAL_COMMAND"')
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"has no python3 .*sudo apt install python3"):
             connection.call(HELLO, silent)
@@ -430,7 +432,7 @@ def test_device_with_an_old_python_says_which(sshd: Sshd) -> None:
     (old / "python3").chmod(0o755)
     sshd.stop()
     sshd.start(f'ForceCommand PATH="{old}" /bin/sh -c "$SSH_ORIGINAL_COMMAND"')
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"Python is too old \(.*found 3\.7\.3\)\. Install a newer"):
             connection.call(HELLO, silent)
@@ -441,7 +443,7 @@ def test_device_with_an_old_python_says_which(sshd: Sshd) -> None:
 def test_device_without_sftp_names_the_package(sshd: Sshd) -> None:
     sshd.stop()
     sshd.start("Subsystem another /bin/false")
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"offer no sftp .*apt install openssh-sftp-server"):
             connection.call(HELLO, silent)
@@ -452,7 +454,7 @@ def test_device_without_sftp_names_the_package(sshd: Sshd) -> None:
 def test_full_disk_is_said_and_nothing_stays(sshd: Sshd, big_file: Path) -> None:
     sshd.stop()
     sshd.start(small_files=True)
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"most often the disk is full .*df -h"):
             connection.send(big_file, "big.bin")
@@ -463,7 +465,7 @@ def test_full_disk_is_said_and_nothing_stays(sshd: Sshd, big_file: Path) -> None
 
 def test_folder_that_cannot_be_made_is_said(sshd: Sshd) -> None:
     sshd.device_folder.write_bytes(b"a file where the folder should be")
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(
             DeviceError, match=r"cannot be made or written there .*File exists.*Name another folder"
@@ -474,7 +476,7 @@ def test_folder_that_cannot_be_made_is_said(sshd: Sshd) -> None:
 
 
 def test_file_that_the_device_does_not_have_is_said_and_nothing_appears(sshd: Sshd, tmp_path: Path) -> None:
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"fetching no\.npz .*not found"):
             connection.receive("no.npz", tmp_path / "no.npz")
@@ -484,7 +486,7 @@ def test_file_that_the_device_does_not_have_is_said_and_nothing_appears(sshd: Ss
 
 
 def test_name_that_is_a_path_never_reaches_sftp(sshd: Sshd, tmp_path: Path) -> None:
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(ValueError, match="a plain file name"):
             connection.receive("../secret", tmp_path / "secret")
@@ -499,7 +501,7 @@ def test_cut_in_the_middle_of_a_copy_leaves_no_half_file_and_the_next_run_succee
     sshd: Sshd, tmp_path: Path, big_file: Path
 ) -> None:
     sshd.cut_after(1_000_000)
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"lost while copying big\.bin .*goes on at `measure`"):
             connection.send(big_file, "big.bin")
@@ -513,7 +515,7 @@ def test_cut_in_the_middle_of_a_copy_leaves_no_half_file_and_the_next_run_succee
     assert 0 < (sshd.device_folder / half).stat().st_size < 4_000_000
 
     sshd.start()
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         connection.send(big_file, "big.bin")
     finally:
@@ -529,7 +531,7 @@ def test_cut_in_the_middle_of_fetching_leaves_no_half_file(
     back = tmp_path / "back"
     back.mkdir()
     sshd.cut_after(1_000_000)
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     try:
         with pytest.raises(DeviceError, match=r"lost while fetching outputs\.npz"):
             connection.receive("outputs.npz", back / "outputs.npz")
@@ -543,7 +545,7 @@ def test_cut_while_the_agent_works_is_said(
 ) -> None:
     agent = lingering_agent(tmp_path)
     monkeypatch.setattr(_agent, "packed_agent", lambda: agent)
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
 
     def cut() -> None:
         wait_until((sshd.device_folder / "pids").exists)
@@ -570,7 +572,7 @@ def test_agent_that_is_killed_on_the_device_is_no_lost_connection(
         for pid in json.loads(pids.read_text(encoding="utf-8")):
             os.kill(pid, signal.SIGKILL)
 
-    connection = ssh.connect(sshd.host)
+    connection = ssh.connect(RPI, sshd.host)
     killer = threading.Thread(target=kill)
     killer.start()
     try:
