@@ -248,7 +248,7 @@ def _file_document(schema: str, work: Work) -> dict[str, Any]:
         "model": request.model,
         "device": request.device.name,
         "device_title": request.device.title,
-        "where": request.where,
+        "where": facts.get("where", request.where),
         "precision": facts["precision"],
         **{name: facts[name] for name in kept if name in facts},
         "failures": work.failures,

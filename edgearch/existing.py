@@ -9,7 +9,7 @@ import numpy as np
 
 from edgearch import transports
 from edgearch.agent import driving
-from edgearch.errors import RequestError, ToolError
+from edgearch.errors import DeviceError, RequestError, ToolError
 from edgearch.profiles import Device, Host
 from edgearch.stages import _bundle, _compiling, _device, _host, check, measure, package
 from edgearch.tflite import costs
@@ -35,9 +35,10 @@ def ran(work: Work, inputs: Arrays, seconds: float) -> tuple[Work, dict[str, np.
     """Run a checked file on its device in every runtime; return the figures and the chosen one's outputs."""
     request, precision = work.request, work.facts["precision"]
     stacked = {f"{ROLE}/{name}": value for name, value in inputs.items()}
-    folder, notes = work.folder / "bundle", []
+    folder = work.folder / "bundle"
     models = _bundle.models_of(work, precision)
-    _compiling.refuse_compiled(request.device, request.model, models[ROLE])
+    work = package.with_compiled(work, folder)
+    notes = [*work.facts.get("notes", [])]
     _bundle.write(folder, models, precision, stacked, {})
     try:
         expected = _host.outputs(folder, "reference")
@@ -50,9 +51,14 @@ def ran(work: Work, inputs: Arrays, seconds: float) -> tuple[Work, dict[str, np.
         answer, outputs = _device.measure(connection, work, archive, request.device.runtimes, seconds)
     finally:
         connection.close()
-    runtimes = [{**runtime, "where": request.where} for runtime in answer["runtimes"]]
-    measure.refuse_if_none(request.device, runtimes)
+    runtimes = measure.labelled(answer["runtimes"], request.where)
+    try:
+        measure.refuse_if_none(request.device, runtimes)
+    except DeviceError as error:
+        advice = _compiling.advice(request.device, models[ROLE])
+        raise DeviceError(f"{error} {advice}".strip()) from error
     facts: dict[str, Any] = {name: answer[name] for name in ("machine", "condition")}
+    facts["where"] = measure.chosen(runtimes)["where"]
     measured = work.plus(runtimes=runtimes, notes=notes, **facts)
     return measure.over_budget(measured, runtimes), driving.of_role(outputs, ROLE)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """
     folder = bundle.unpack(request["bundle"])
     try:
-        before = machine.condition()
-        runtimes = [_one(request, name, folder, say) for name in request["runtimes"]]
+        with _alone(say):
+            before = machine.condition()
+            runtimes = [_one(request, name, folder, say) for name in request["runtimes"]]
+            after = machine.condition()
         chosen = choose(runtimes)
         if chosen:
             (folder / f"outputs-{chosen}.npz").replace(request["keep"])
@@ -34,9 +38,21 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
         runtime["chosen"] = runtime["name"] == chosen
     return {
         "machine": machine.describe(),
-        "condition": {"before": before, "after": machine.condition()},
+        "condition": {"before": before, "after": after},
         "runtimes": runtimes,
     }
+
+
+@contextlib.contextmanager
+def _alone(say: Say) -> Iterator[None]:
+    """Wait until no other deployment measures on this machine: each would slow the other down."""
+    with Path("measuring.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting: another deployment measures on this machine")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def choose(runtimes: list[dict[str, Any]]) -> str | None:
@@ -45,7 +61,7 @@ def choose(runtimes: list[dict[str, Any]]) -> str | None:
     One that ran on emulated hardware is the last choice: its time says nothing of the hardware's.
     """
     fit = [runtime for runtime in runtimes if "set_aside" not in runtime]
-    return min(fit, key=lambda one: ("where" in one, _median(one)))["name"] if fit else None
+    return min(fit, key=lambda one: (one.get("where") == "emulated", _median(one)))["name"] if fit else None
 
 
 def _median(runtime: dict[str, Any]) -> float:
@@ -98,7 +114,10 @@ def _work(python: str, request: dict[str, Any], name: str, folder: Path) -> dict
     except subprocess.TimeoutExpired:
         return {"error": f"took longer than {request['timeout_seconds']} s"}
     if done.returncode < 0:
-        return {"error": f"crashed with {signal.Signals(-done.returncode).name}"}
+        said = _reason(done.stderr)
+        return {
+            "error": f"crashed with {signal.Signals(-done.returncode).name}" + (f": {said}" if said else "")
+        }
     if done.returncode or not answer.exists():
         return {"error": _reason(done.stderr + done.stdout) or f"ended with status {done.returncode}"}
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))

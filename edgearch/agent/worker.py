@@ -83,7 +83,9 @@ def _run_role(
     runtime: Any, request: dict[str, Any], folder: Path, export: dict[str, Any], inputs: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     start = time.perf_counter_ns()
-    session = runtime.open_model(str(folder / export["file"]), request["threads"], request["kernels"])
+    session = runtime.open_model(
+        str(_file(runtime, folder / export["file"])), request["threads"], request["kernels"]
+    )
     load_ms = (time.perf_counter_ns() - start) / 1e6
     drive = Drive(session, export, inputs)
     first_ms = _first(session, drive)
@@ -102,6 +104,17 @@ def _run_role(
         figures["steps"] = drive.steps
         figures["sequence_latency_ms"] = summarize(whole)
     return figures, found
+
+
+def _file(runtime: Any, path: Path) -> Path:
+    """Return the model, or for a runtime that takes no other, what an accelerator's compiler made of it."""
+    suffix = getattr(runtime, "COMPILED", None)
+    if suffix is None:
+        return path
+    compiled = path.with_name(f"{path.stem}{suffix}{path.suffix}")
+    if not compiled.exists():
+        raise RuntimeError(f"failed to find {compiled.name}: the accelerator's compiler made none")
+    return compiled
 
 
 def _first(session: runtimes.Session, drive: Drive) -> float:

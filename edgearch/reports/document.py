@@ -36,11 +36,12 @@ def stand_in(work: Work) -> list[str]:
     device = work.request.device
     if work.request.where != "stand-in":
         return []
-    if device.transport != "local":
-        return [NO_HOST]
-    if device.accelerator and "runtimes" in work.facts:
+    runtimes = work.facts.get("runtimes", [])
+    if any(runtime["chosen"] and runtime["where"] == "device" for runtime in runtimes):
+        return []
+    if device.accelerator and runtimes:
         return [NOT_ACCELERATED.format(device=device.name)]
-    return []
+    return [NO_HOST] if device.transport != "local" else []
 
 
 def heading(schema: str, request: Request) -> dict[str, Any]:

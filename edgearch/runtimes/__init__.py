@@ -3,7 +3,8 @@
 A runtime module gives ``DISTRIBUTION`` (what pip calls it) and ``open_model(path, threads, kernels)``,
 which returns a :class:`Session`. Tensors are addressed by their position among the model's inputs or
 outputs, because TensorFlow Lite Micro knows no names. Only the standard library, NumPy and the runtime
-itself may be imported here (Python 3.9 and up).
+itself may be imported here (Python 3.9 and up). One that runs only what an accelerator's compiler made gives
+``COMPILED``, which that adds to a model's name.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Session(Protocol):
         """Count the operators left outside a delegate by name; ``None`` where there is none."""
 
     def processor(self) -> dict[str, str] | None:
-        """Return ``name`` of what ran the model where that is not the CPU, ``where`` if it is emulated."""
+        """Return ``name`` of what ran the model where that is not the CPU.
+
+        And ``where``, if it is another than the machine's: ``emulated`` in software, or a real ``device``.
+        """
 
 
 def load(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,17 @@ import numpy as np
 class LiteSession:
     """A model in an interpreter of ``api`` (a module with ``Interpreter`` and ``OpResolverType``)."""
 
-    def __init__(self, api: Any, path: str, threads: int, kernels: str) -> None:
+    def __init__(
+        self, api: Any, path: str, threads: int, kernels: str, delegates: Sequence[Any] = ()
+    ) -> None:
         resolver = {"optimized": api.OpResolverType.AUTO, "reference": api.OpResolverType.BUILTIN_REF}[
             kernels
         ]
         self._interpreter = api.Interpreter(
-            model_path=path, num_threads=threads, experimental_op_resolver_type=resolver
+            model_path=path,
+            num_threads=threads,
+            experimental_op_resolver_type=resolver,
+            experimental_delegates=[*delegates],
         )
         self._interpreter.allocate_tensors()
         self._delegating = kernels == "optimized"
@@ -36,9 +42,9 @@ class LiteSession:
         """Return nothing: these interpreters do not record their arena."""
         return
 
-    def processor(self) -> None:
+    def processor(self) -> dict[str, str] | None:
         """Return nothing: it is the CPU."""
-        return
+        return None
 
     def undelegated(self) -> dict[str, int] | None:
         """Count the operators that no delegate took, by name; ``None`` where none was to take any.

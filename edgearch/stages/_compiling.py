@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgearch.errors import DeviceError, ToolError
+from edgearch.errors import ToolError
 from edgearch.profiles import Device
 from edgearch.tflite import edgetpu
 from edgearch.tflite import model as tflite
@@ -74,14 +74,27 @@ def located(compiler: Compiler) -> str | None:
     return shutil.which(compiler.program, path=beside)
 
 
-def refuse_compiled(device: Device, name: str, path: Path) -> None:
-    """Raise a DeviceError if the file at ``path`` runs on an accelerator only: no CPU stands in for one."""
+def advice(device: Device, path: Path) -> str:
+    """Say what to do where nothing ran a model that is compiled for an accelerator; nothing of others."""
     compiler = compiler_of(device)
-    if compiler and compiler.operator in tflite.read(path).ops():
-        raise DeviceError(
-            f"{name} is compiled for the accelerator of {device.name}, and only that runs it: nothing here "
-            "drives one. Run the model as it was before it was compiled: here the CPU stands in for that."
-        )
+    if compiler is None or not is_compiled(compiler, path):
+        return ""
+    return (
+        f"The model is compiled for the accelerator of {device.name}, and only that runs it. Run it as it "
+        "was before it was compiled: the CPU stands in for that."
+    )
+
+
+def is_compiled(compiler: Compiler, path: Path) -> bool:
+    """Say whether a model is what ``compiler`` makes of one."""
+    return compiler.operator in tflite.read(path).ops()
+
+
+def keep_compiled(compiler: Compiler, models: Mapping[str, Path], folder: Path) -> None:
+    """Put models that are compiled already into ``folder``, under the names that a compiler gives them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for role, path in models.items():
+        shutil.copyfile(path, folder / f"{role}{compiler.suffix}.tflite")
 
 
 def compiled(compiler: Compiler, program: str, models: Mapping[str, Path], folder: Path) -> dict[str, int]:

@@ -36,17 +36,18 @@ def run(work: Work, settings: Settings) -> Work:
         beside = _float32(work, connection, answer["runtimes"], settings)
     finally:
         connection.close()
-    runtimes = [{"where": request.where, **runtime} for runtime in answer["runtimes"]]
+    runtimes = labelled(answer["runtimes"], request.where)
     refuse_if_none(request.device, runtimes)
+    where = chosen(runtimes)["where"]
     measured = work.plus(
         {"outputs": save_arrays(work.folder / "outputs.npz", outputs)},
-        where=request.where,
+        where=where,
         runtimes=runtimes,
         float32=beside,
         machine=answer["machine"],
         condition=answer["condition"],
-        score={**validate.compare_scores(work, outputs), "where": request.where},
-        parity={**validate.parity(work, outputs), "where": request.where},
+        score={**validate.compare_scores(work, outputs), "where": where},
+        parity={**validate.parity(work, outputs), "where": where},
     )
     return over_budget(measured, runtimes)
 
@@ -59,10 +60,10 @@ def _float32(
     Nothing where the precision is float32 itself, the device does not run it, or the clock is not its own.
     """
     device, where = work.request.device, work.request.where
-    chosen = next((runtime["name"] for runtime in runtimes if runtime["chosen"]), None)
+    fastest = next((runtime["name"] for runtime in runtimes if runtime["chosen"]), None)
     if work.facts["precision"] == "float32" or "float32" not in device.precisions:
         return None
-    if chosen is None or where == "simulated":
+    if fastest is None or where == "simulated":
         return None
     inputs = {
         name: value[:FLOAT32_EXAMPLES] for name, value in load_arrays(work.files["stacked_inputs"]).items()
@@ -70,24 +71,35 @@ def _float32(
     folder = work.folder / "float32"
     _bundle.write(folder, _bundle.models_of(work, "float32"), "float32", inputs, {}, _bundle.driving(work))
     archive = package.pack(folder, work.folder / "float32.zip")
-    answer, _ = _device.measure(connection, work, archive, (chosen,), settings.seconds)
+    answer, _ = _device.measure(connection, work, archive, (fastest,), settings.seconds)
     (found,) = answer["runtimes"]
     if "set_aside" in found:
         return None
-    return {"name": chosen, "where": where, "p50_ms": found["latency_ms"]["p50"]}
+    return {"name": fastest, "where": where, "p50_ms": found["latency_ms"]["p50"]}
+
+
+def labelled(runtimes: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    """Say how each runtime's figures were obtained: as the machine's, unless it says otherwise itself."""
+    return [{"where": where, **runtime} for runtime in runtimes]
 
 
 def refuse_if_none(device: Device, runtimes: list[dict[str, Any]]) -> None:
     """Raise a DeviceError with every reason if no runtime could be chosen."""
     if not any(runtime["chosen"] for runtime in runtimes):
-        reasons = "; ".join(f"{runtime['name']}: {runtime['set_aside']}" for runtime in runtimes)
+        reasons = "; ".join(f"{one['name']}: {one['set_aside'].rstrip('.')}" for one in runtimes)
         raise DeviceError(f"No runtime of {device.name} ran the model. {reasons}.")
+
+
+def chosen(runtimes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures of the chosen runtime; there is one."""
+    return next(runtime for runtime in runtimes if runtime["chosen"])
 
 
 def over_budget(work: Work, runtimes: list[dict[str, Any]]) -> Work:
     """Fail the work if the real device took longer than its profile's latency budget."""
     budget = work.request.device.latency_budget_ms
-    p50 = next(runtime["latency_ms"]["p50"] for runtime in runtimes if runtime["chosen"])
-    if budget is not None and work.request.where == "device" and p50 > budget:
+    fastest = chosen(runtimes)
+    p50 = fastest["latency_ms"]["p50"]
+    if budget is not None and fastest["where"] == "device" and p50 > budget:
         return work.failed(f"The median inference took {p50:.3g} ms; the profile's budget is {budget} ms.")
     return work

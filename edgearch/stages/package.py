@@ -72,12 +72,16 @@ def with_compiled(work: Work, folder: Path) -> Work:
     compiler, program = _compiling.compiler_of(work.request.device), machine(work.request)
     if compiler is None:
         return work
+    models = _bundle.models_of(work, work.facts["precision"])
+    if all(_compiling.is_compiled(compiler, path) for path in models.values()):
+        _compiling.keep_compiled(compiler, models, folder)
+        return work
     notes = work.facts.get("notes", [])
     if program is None:
         missing = f"{compiler.program} is not on PATH, so the bundle holds no model for the accelerator."
         return work.plus(notes=[*notes, f"{missing} {compiler.source}"])
     work.progress(None, f"compiling with {compiler.program}")
-    left = _compiling.compiled(compiler, program, _bundle.models_of(work, work.facts["precision"]), folder)
+    left = _compiling.compiled(compiler, program, models, folder)
     accelerator = work.facts["accelerator"]
     mapped = accelerator["operators"] - sum(left.values())
     said = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -224,3 +225,32 @@ def test_agent_outside_a_runtimes_environment_needs_no_numpy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "measure" in done.stdout
+
+
+def test_two_deployments_do_not_measure_on_one_machine_at_once(
+    here: None, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    at_once, most = 0, 0
+
+    def one(request: dict[str, Any], name: str, folder: Path, say: Any) -> dict[str, Any]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        waiting.wait(timeout=60)  # until the other one has said that it waits
+        at_once -= 1
+        return {"name": name, "set_aside": "not run"}
+
+    def say(text: str) -> None:
+        said.append(text)
+        waiting.set()
+
+    waiting = threading.Event()
+    monkeypatch.setattr(measuring, "_one", one)
+    both = [threading.Thread(target=measuring.measure, args=(request_for(archive), say)) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert most == 1
+    assert said == ["waiting: another deployment measures on this machine"]

@@ -1,0 +1,55 @@
+"""The Edge TPU of a Coral device: ``tflite-runtime`` with libedgetpu, for models that its compiler made.
+
+Coral's own libedgetpu 16.0 was built for TensorFlow 2.5 and crashes in ``tflite-runtime`` 2.12 and newer
+(google-coral/edgetpu, issue 812); a build for TensorFlow 2.13 or newer works.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+from edgearch.runtimes._lite import LiteSession
+
+DISTRIBUTION = "tflite-runtime"
+COMPILED = "_edgetpu"  # what its compiler adds to a model's name
+LIBRARY = "libedgetpu.so.1"
+
+
+class EdgeTpuSession(LiteSession):
+    """A compiled model: one operator stands for all that the Edge TPU runs, the CPU runs the rest."""
+
+    def processor(self) -> dict[str, str]:
+        """Return the Edge TPU, which is a real one wherever its library has found it."""
+        return {"name": "Edge TPU", "where": "device"}
+
+
+def open_model(path: str, threads: int, kernels: str = "optimized") -> EdgeTpuSession:
+    """Load the compiled model ``path``.
+
+    Raises:
+        RuntimeError: libedgetpu is not installed, or finds no Edge TPU.
+    """
+    from tflite_runtime import interpreter
+
+    # Said before, because a crash leaves no time: what the last line says is what the host is told.
+    print(f"{LIBRARY} must be one built for TensorFlow 2.13 or newer", file=sys.stderr, flush=True)
+    return EdgeTpuSession(interpreter, path, threads, kernels, [_edge_tpu(interpreter)])
+
+
+def _edge_tpu(interpreter: Any) -> Any:
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise RuntimeError(
+            f"failed to find the Edge TPU's library ({error}): install libedgetpu1-std, built for TensorFlow "
+            "2.13 or newer, on the machine that the Edge TPU is plugged into"
+        ) from error
+    try:
+        return interpreter.load_delegate(LIBRARY)
+    except ValueError as error:
+        raise RuntimeError(
+            f"failed to open an Edge TPU ({LIBRARY} finds none): plug it in, and let your user use it "
+            "(sudo usermod -aG plugdev $USER, then log in again)"
+        ) from error

@@ -1,0 +1,113 @@
+"""The Edge TPU's runtime: its library, the compiled models, and what it says where either is missing.
+
+No stick is needed: a library with the interface of libedgetpu takes no operator, so the CPU computes what the
+Edge TPU would, by the same path.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Deployed, Done
+
+# The external delegate interface of TensorFlow Lite 2.14 (core/c/common.h, delegates/external).
+LIBRARY = """
+#include <stdint.h>
+#include <stdlib.h>
+typedef struct Delegate Delegate;
+struct Delegate {
+  void* data;
+  int (*prepare)(void* context, Delegate* self);
+  void *copy_from, *copy_to, *free_buffer;
+  int64_t flags;
+  void* opaque;
+};
+static int prepare(void* context, Delegate* self) { return 0; }
+Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t n, void (*report)(const char*)) {
+  if (PLUGGED_IN == 0) return NULL;
+  if (PLUGGED_IN < 0) abort();
+  Delegate* made = calloc(1, sizeof(Delegate));
+  made->prepare = prepare;
+  return made;
+}
+void tflite_plugin_destroy_delegate(Delegate* one) { free(one); }
+"""
+
+
+@dataclass(frozen=True)
+class Coral:
+    deployed: Deployed
+    folder: Path
+
+    def deploy(self, plugged_in: int | None, compiler: bool = True) -> Done:
+        """Deploy cnn, with libedgetpu (``None``: without) and perhaps the compiler, which changes nothing."""
+        environment = {"PATH": "/usr/bin:/bin"}
+        if plugged_in is not None:
+            environment["LD_LIBRARY_PATH"] = str(self._library(plugged_in))
+        if compiler:
+            environment["PATH"] = f"{self._compiler()}:{environment['PATH']}"
+        return self.deployed.again(
+            "deploy", "cnn", "--device", "coral", "--json", "--again", "measure", **environment
+        )
+
+    def _library(self, plugged_in: int) -> Path:
+        gcc = shutil.which("gcc")
+        if gcc is None:
+            pytest.skip("no gcc to make the library with (sudo apt install gcc)")
+        source = self.folder / "edgetpu.c"
+        source.write_text(LIBRARY, encoding="utf-8")
+        made = self.folder / "libedgetpu.so.1"
+        subprocess.run(
+            [gcc, "-shared", "-fPIC", f"-DPLUGGED_IN={plugged_in}", "-o", str(made), str(source)], check=True
+        )
+        return self.folder
+
+    def _compiler(self) -> Path:
+        program = self.folder / "edgetpu_compiler"
+        program.write_text('#!/bin/sh\ncp "$4" "$3/$(basename "$4" .tflite)_edgetpu.tflite"\n')
+        program.chmod(0o755)
+        return self.folder
+
+
+@pytest.fixture
+def coral(deployed: Deployed, tmp_path: Path) -> Coral:
+    return Coral(deployed, tmp_path)
+
+
+def test_compiled_model_runs_through_the_library_and_is_the_devices_own(coral: Coral) -> None:
+    done = coral.deploy(plugged_in=1)
+    assert done.code == 0, done.stderr
+    edgetpu, litert = done.document["runtimes"]
+    assert "set_aside" not in edgetpu, edgetpu
+    assert (edgetpu["where"], litert["where"]) == ("device", "stand-in")
+    assert edgetpu["processor"]["name"] == "Edge TPU"
+    assert edgetpu["parity"]["model"]["ok"]
+    chosen = edgetpu if edgetpu["chosen"] else litert
+    assert done.document["where"] == chosen["where"]
+
+
+@pytest.mark.parametrize(
+    ("plugged_in", "compiler", "words"),
+    [
+        (None, True, ["libedgetpu.so.1", "install libedgetpu1-std"]),
+        (0, True, ["finds none", "plug it in", "plugdev"]),
+        (1, False, ["model_edgetpu.tflite", "compiler made none"]),
+        (-1, True, ["crashed with SIGABRT", "built for TensorFlow 2.13"]),
+    ],
+)
+def test_without_an_edge_tpu_the_cpu_stands_in_and_the_reason_is_said(
+    coral: Coral, plugged_in: int | None, compiler: bool, words: list[str]
+) -> None:
+    done = coral.deploy(plugged_in, compiler)
+    assert done.code == 0, done.stderr
+    edgetpu, litert = done.document["runtimes"]
+    assert litert["chosen"]
+    assert done.document["where"] == "stand-in"
+    for word in words:
+        assert word in edgetpu["set_aside"]
+    assert any("Nothing ran on the accelerator" in note for note in done.document["notes"])
