@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
 import shutil
 import subprocess
@@ -72,12 +73,15 @@ def _python() -> Finding:
 
 
 def _gpu() -> Finding:
-    found = shutil.which("nvidia-smi")
-    return (
-        bool(found),
-        found or "none found: TensorFlow trains on the CPU",
-        "Install NVIDIA's driver to train on a GPU.",
-    )
+    if shutil.which("nvidia-smi") is None:
+        return False, "none found: TensorFlow trains on the CPU", "Install NVIDIA's driver to train on a GPU."
+    if importlib.util.find_spec("nvidia") is None:
+        return (
+            False,
+            "a GPU, without the libraries that TensorFlow needs for it",
+            "pip install -e '.[gpu]'",
+        )
+    return True, "TensorFlow trains on it", ""
 
 
 def _vulkan() -> Finding:

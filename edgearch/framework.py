@@ -33,3 +33,10 @@ def make_repeatable(seed: int) -> None:
     """Seed Python, NumPy and TensorFlow, and make every TensorFlow op deterministic."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def trained_on() -> str:
+    """Return what TensorFlow computes on: each GPU's name, or the CPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    return ", ".join(names) or "CPU"

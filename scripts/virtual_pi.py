@@ -129,8 +129,10 @@ def down(folder: Path) -> None:
         return
     pid = int(file.read_text(encoding="utf-8"))
     if _is_ours(pid):
+        first = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
         os.kill(pid, signal.SIGKILL)
-        while _is_ours(pid):
+        # The namespace's first process is gone only when all in it are, a moment after its parent.
+        while any(Path(f"/proc/{one}").exists() for one in [pid, *first]):
             time.sleep(0.1)
     file.unlink()
 

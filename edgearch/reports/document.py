@@ -18,8 +18,8 @@ DEPLOYMENT, COMPARISON, CHECK, RUN, REGRESSION = (
 )
 _CHECKED = ("artifacts", "sizes", "fit", "placement", "accelerator")
 _FACTS = (
-    *_CHECKED, "gate", "score", "parity", "runtimes", "machine", "condition", "float32", "rewrites",
-    "pruning", "mixed",
+    *_CHECKED, "where", "trained_on", "gate", "score", "parity", "runtimes", "machine", "condition",
+    "float32", "rewrites", "pruning", "mixed",
 )  # fmt: skip
 NO_HOST = (
     "No host was named, so this machine stood in for the device. "

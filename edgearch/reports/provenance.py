@@ -18,6 +18,7 @@ def subject(document: Document) -> list[tuple[str, str]]:
         ("task", text(document, "task")),
         ("pipeline", text(document, "pipeline")),
         ("seed", text(document, "seed")),
+        ("trained on", text(document, "trained_on")),
     ]
     return [(name, value) for name, value in known if value]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from edgearch import models, tasks
 from edgearch.data import Dataset
 from edgearch.errors import RequestError
-from edgearch.framework import keras, make_repeatable
+from edgearch.framework import keras, make_repeatable, trained_on
 from edgearch.models import Architecture, Recipe
 from edgearch.profiles import Strict
 from edgearch.stages import _fitting
@@ -57,6 +57,7 @@ def run(work: Work, settings: Settings) -> Work:
         spec=asdict(spec),
         labels=list(dataset.label_names),
         history=history,
+        trained_on=trained_on(),
         notes=[*work.facts.get("notes", []), *dataset.notes],
     )
 

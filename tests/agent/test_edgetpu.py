@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Deployed, Done
+from tests.conftest import ROOT, Deployed, Done
 
 # The external delegate interface of TensorFlow Lite 2.14 (core/c/common.h, delegates/external).
 LIBRARY = """
@@ -44,7 +44,7 @@ class Coral:
     deployed: Deployed
     folder: Path
 
-    def deploy(self, plugged_in: int | None, compiler: bool = True) -> Done:
+    def deploy(self, plugged_in: int | None, compiler: bool = True, device: str = "coral") -> Done:
         """Deploy cnn, with libedgetpu (``None``: without) and perhaps the compiler, which changes nothing."""
         environment = {"PATH": "/usr/bin:/bin"}
         if plugged_in is not None:
@@ -52,7 +52,7 @@ class Coral:
         if compiler:
             environment["PATH"] = f"{self._compiler()}:{environment['PATH']}"
         return self.deployed.again(
-            "deploy", "cnn", "--device", "coral", "--json", "--again", "measure", **environment
+            "deploy", "cnn", "--device", device, "--json", "--again", "measure", **environment
         )
 
     def _library(self, plugged_in: int) -> Path:
@@ -87,8 +87,22 @@ def test_compiled_model_runs_through_the_library_and_is_the_devices_own(coral: C
     assert (edgetpu["where"], litert["where"]) == ("device", "stand-in")
     assert edgetpu["processor"]["name"] == "Edge TPU"
     assert edgetpu["parity"]["model"]["ok"]
-    chosen = edgetpu if edgetpu["chosen"] else litert
-    assert done.document["where"] == chosen["where"]
+
+
+def test_deployment_is_labelled_by_the_runtime_that_was_chosen(coral: Coral) -> None:
+    profile = (ROOT / "devices" / "coral.toml").read_text(encoding="utf-8")
+    folder = coral.deployed.folder / "devices"
+    folder.mkdir(exist_ok=True)
+    only = folder / "coral-only.toml"
+    only.write_text(profile.replace('["edgetpu", "litert"]', '["edgetpu"]'), encoding="utf-8")
+    try:
+        done = coral.deploy(plugged_in=1, device="coral-only")
+    finally:
+        shutil.rmtree(folder)
+    assert done.code == 0, done.stderr
+    document = done.document
+    assert (document["where"], document["score"]["where"]) == ("device", "device")
+    assert not any("Nothing ran on the accelerator" in note for note in document["notes"])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgearch import models, profiles
+from edgearch import models, profiles, transports
 from tests.conftest import ROOT, run_edgearch
 
 
@@ -19,10 +19,9 @@ def measured(request: pytest.FixtureRequest) -> Any:
     device, host = (request.config.getoption(name) for name in ("--device", "--host"))
     if device is None:
         pytest.skip("no device was named: pytest tests/device --device rpi --host user@address")
-    if profiles.device(device).transport != "local" and profiles.host_for(device, host) is None:
-        pytest.skip(
-            f"{device} is reached by {profiles.device(device).transport}: name it, --host user@address"
-        )
+    profile = profiles.device(device)
+    if profile.without_host != "device" and not (profiles.host_for(device, host) or transports.find(profile)):
+        pytest.skip(f"{device} is reached by {profile.transport} and none is plugged in: name it with --host")
 
     def deploy(model: str) -> Any:
         done = run_edgearch(
