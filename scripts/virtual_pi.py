@@ -132,16 +132,21 @@ def down(folder: Path) -> None:
         first = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
         os.kill(pid, signal.SIGKILL)
         # The namespace's first process is gone only when all in it are, a moment after its parent.
-        while any(Path(f"/proc/{one}").exists() for one in [pid, *first]):
+        while any(_command(one) for one in [pid, *first]):
             time.sleep(0.1)
     file.unlink()
 
 
 def _is_ours(pid: int) -> bool:
+    return b"unshare\0--mount" in _command(pid)
+
+
+def _command(pid: int | str) -> bytes:
+    """Return a process's command line: nothing of one that has ended."""
     try:
-        return b"unshare\0--mount" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 def _require() -> None:
