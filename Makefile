@@ -94,6 +94,10 @@ test-virtual-pi: $(READY) ## deploy to the virtual Raspberry Pi over ssh, as a t
 test-models: $(READY) ## train every variant fully, three seeds, and hold it against its goal (about an hour; resumes)
 	$(VENV)/bin/python -m pytest -m slow tests/models/test_trained.py
 
+.PHONY: test-profiles
+test-profiles: $(READY) ## deploy every family to every profile without hardware (half an hour; resumes)
+	$(VENV)/bin/python -m pytest -m slow tests/device/test_profiles.py
+
 .PHONY: test-firmware
 test-firmware: $(READY) ## build firmware and run it on an emulated Cortex-M4 (minutes): TFLM_DIR=tflite-micro's source tree
 	@test -n "$$TFLM_DIR" || { echo "make $@: say where TensorFlow Lite Micro is: make $@ TFLM_DIR=…" >&2; exit 2; }
