@@ -38,7 +38,10 @@ ADDRESS = re.compile(
 )
 # A folder on a device, from the home folder or from the root: nothing that a shell or sftp reads.
 FOLDER = re.compile(r"/?[A-Za-z0-9_.][A-Za-z0-9_./-]*")
-REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-\[\]]*\s*(?:[<>=!~]=?[^;#\\]*)?(?:;[^#\\]*)?")
+# One of pip's, or, for a browser, a package of npm in one version.
+REQUIREMENT = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_.\-\[\]]*\s*(?:[<>=!~]=?[^;#\\]*)?(?:;[^#\\]*)?|@[a-z-]+/[a-z-]+@[0-9.]+"
+)
 
 
 class Strict(BaseModel):
@@ -110,7 +113,8 @@ class Device(Strict):
 
     ``operators`` (``None``: every builtin one) and each runtime's ``requirements`` come from the files
     ``opsets/`` and ``requirements/`` beside the profile, unless the profile gives its own;
-    ``custom_operators`` are those that its runtimes bring along. What the ``accelerator`` does not run, the
+    ``custom_operators`` are those that its runtimes bring along, ``missing_operators`` builtin ones that they
+    lack. What the ``accelerator`` does not run, the
     ``processor`` does. ``max_nodes`` is the largest graph it takes as a whole, whose matrix grows with the
     square of the nodes. ``rewrites`` are forms of layers that suit it better than Keras's own: a model is
     built with those that its family knows. With
@@ -128,6 +132,7 @@ class Device(Strict):
     opset: str = "builtin"
     operators: tuple[str, ...] | None = None
     custom_operators: tuple[str, ...] = ()
+    missing_operators: tuple[str, ...] = ()
     processor: Processor = "cpu"
     accelerator: Accelerator | None = None
     requirements: dict[str, tuple[str, ...]] = {}

@@ -13,13 +13,13 @@ from typing import Any
 from edgearch.agent.failure import AgentError
 
 
-def unpack(archive: str) -> Path:
-    """Unpack ``archive`` into a new folder and check every SHA-256 sum of its manifest.
+def unpack(archive: str, parent: str = ".") -> Path:
+    """Unpack ``archive`` into a new folder of ``parent`` and check every SHA-256 sum of its manifest.
 
     Raises:
         AgentError: not an archive, a name that is more than a name, or a sum that differs.
     """
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir="."))
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
     try:
         with zipfile.ZipFile(archive) as packed:
             for name in packed.namelist():

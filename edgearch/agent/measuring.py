@@ -25,7 +25,7 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """
     folder = bundle.unpack(request["bundle"])
     try:
-        with _alone(say):
+        with alone(Path(), say):
             before = machine.condition()
             runtimes = [_one(request, name, folder, say) for name in request["runtimes"]]
             after = machine.condition()
@@ -44,9 +44,9 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _alone(say: Say) -> Iterator[None]:
-    """Wait until no other deployment measures on this machine: each would slow the other down."""
-    with Path("measuring.lock").open("w", encoding="utf-8") as lock:
+def alone(folder: Path, say: Say) -> Iterator[None]:
+    """Wait until no other deployment that uses ``folder`` measures: each would slow the other down."""
+    with (folder / "measuring.lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,6 +79,11 @@ def _one(request: dict[str, Any], name: str, folder: Path, say: Say) -> dict[str
         return {"name": name, "set_aside": str(missing)}
     if "error" in result:
         return {"name": name, "set_aside": result["error"]}
+    return judged(name, result)
+
+
+def judged(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Return a runtime's figures, set aside where its outputs are not those of the reference kernels."""
     disagreeing = [role for role, parity in result["parity"].items() if not parity["ok"]]
     if disagreeing:
         error = result["parity"][disagreeing[0]]["rms_error"]

@@ -7,6 +7,7 @@ import importlib.metadata
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgearch import runtimes
 from edgearch.agent import bundle, driving
 from edgearch.agent.driving import Drive
 
+Arrays = dict[str, np.ndarray]
 MIN_RUNS, MAX_RUNS, WARM_UP_RUNS = 30, 5000, 5
 PARTS = 10  # of the runs, one after the other, whose medians show a drift
 # RMS difference from the reference kernels, as a share of the output's range, above which a runtime is
@@ -27,45 +29,60 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 def work(request: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of every role, and write all outputs to ``request["outputs"]``."""
     folder = Path(request["bundle"])
-    manifest = bundle.read_manifest(folder)
     runtime = runtimes.load(request["runtime"])
-    inputs, expected = _arrays(folder / "inputs.npz"), _arrays(folder / "expected.npz")
     rss_before = _peak_rss()
-    outputs: dict[str, np.ndarray] = {}
-    roles: dict[str, Any] = {}
-    for role, export in manifest["roles"].items():
-        fed = driving.with_chained(driving.of_role(inputs, role), export.get("chained", {}), outputs)
-        try:
-            figures, found = _run_role(runtime, request, folder, export, fed)
-        except (ValueError, RuntimeError) as error:
-            if export["instead"] not in manifest["roles"]:
-                raise
-            figures, found = (
-                {"refused": f"{error}".strip().partition("\n")[0], "instead": export["instead"]},
-                {},
-            )
-        roles[role] = figures
-        outputs.update({f"{role}/{name}": value for name, value in found.items()})
+
+    def run(export: dict[str, Any], inputs: Arrays) -> tuple[dict[str, Any], Arrays]:
+        return _run_role(runtime, request, folder, export, inputs)
+
+    figures, outputs = every_role(folder, run)
     np.savez_compressed(request["outputs"], **outputs)  # type: ignore[arg-type]
-    main = next(figures for figures in roles.values() if "refused" not in figures)
     return {
         "version": importlib.metadata.version(runtime.DISTRIBUTION),
         "threads": request["threads"],
         "kernels": request["kernels"],
+        **figures,
+        "peak_rss_bytes": _peak_rss(),
+        "rss_before_load_bytes": rss_before,
+    }
+
+
+def every_role(
+    folder: Path, run: Callable[[dict[str, Any], Arrays], tuple[dict[str, Any], Arrays]]
+) -> tuple[dict[str, Any], Arrays]:
+    """Run each role of the bundle in ``folder``; return their figures and all outputs, ``<role>/<output>``.
+
+    ``run`` takes an export of the manifest and its inputs, (examples, *shape) each. Where it refuses a role
+    (ValueError, RuntimeError) and another is to answer instead, the reason is that role's figures.
+    """
+    manifest = bundle.read_manifest(folder)
+    inputs, expected = _arrays(folder / "inputs.npz"), _arrays(folder / "expected.npz")
+    outputs: Arrays = {}
+    roles: dict[str, Any] = {}
+    for role, export in manifest["roles"].items():
+        fed = driving.with_chained(driving.of_role(inputs, role), export.get("chained", {}), outputs)
+        try:
+            roles[role], found = run(export, fed)
+        except (ValueError, RuntimeError) as error:
+            if export["instead"] not in manifest["roles"]:
+                raise
+            refused = f"{error}".strip().partition("\n")[0]
+            roles[role], found = {"refused": refused, "instead": export["instead"]}, {}
+        outputs.update({f"{role}/{name}": value for name, value in found.items()})
+    main = next(figures for figures in roles.values() if "refused" not in figures)
+    return {
         "load_ms": main["load_ms"],
         "latency_ms": main["latency_ms"],
         **{name: main[name] for name in ("steps", "sequence_latency_ms", "processor") if name in main},
         **({"where": main["processor"]["where"]} if "where" in main.get("processor", {}) else {}),
         "arena_bytes": main["arena_bytes"],
         "roles": roles,
-        "peak_rss_bytes": _peak_rss(),
-        "rss_before_load_bytes": rss_before,
         "parity": {
             role: parity(driving.of_role(outputs, role), driving.of_role(expected, role), export["precision"])
             for role, export in manifest["roles"].items()
             if driving.of_role(expected, role) and "refused" not in roles[role]
         },
-    }
+    }, outputs
 
 
 def parity(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], precision: str) -> dict[str, Any]:

@@ -118,13 +118,15 @@ def unsupported_ops(device: Device, ops: dict[str, int]) -> list[dict[str, Any]]
     """Return the operators that the device's op set lacks, each with a reason and a remedy."""
     lacking = [op for op in ops if not _has(device, op)]
     what = f"op set {device.opset!r} of {device.name} has no such operator"
+    if device.missing_operators:
+        what = f"the runtime of {device.name} has no such operator"
     return [{"op": op, "count": ops[op], "reason": what, "remedy": _remedy(op)} for op in lacking]
 
 
 def _has(device: Device, op: str) -> bool:
     if op.startswith("CUSTOM:"):
         return op.removeprefix("CUSTOM:") in device.custom_operators
-    return device.operators is None or op in device.operators
+    return op not in device.missing_operators and (device.operators is None or op in device.operators)
 
 
 def complaints(device: Device, fit: dict[str, Any]) -> list[str]:
