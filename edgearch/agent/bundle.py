@@ -43,3 +43,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the bundle's manifest."""
     manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return manifest
+
+
+def models_digest(manifest: dict[str, Any]) -> str:
+    """Return what tells the models of a bundle, in the order of its roles, from those of another."""
+    sums = [manifest["sha256"][export["file"]] for export in manifest["roles"].values()]
+    return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]

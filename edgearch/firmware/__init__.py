@@ -17,6 +17,7 @@ from typing import Any
 
 import jinja2
 
+from edgearch.agent.bundle import models_digest
 from edgearch.errors import RequestError
 from edgearch.firmware import literals, vectors
 from edgearch.firmware.vectors import Role
@@ -35,6 +36,7 @@ _ASKED_FOR_BY = {
 }
 FILES = (_HERE / "operators.toml", *sorted(path for path in _TEMPLATES.rglob("*") if path.is_file()))
 _KIB = 1024
+TICKS_PER_SECOND = 1_000_000  # of the Arduino sketch that serves: micros()
 _ALIGNMENT = 16  # bytes: what TensorFlow Lite Micro aligns its arena to
 
 
@@ -48,6 +50,7 @@ class Content:
 
     device: Device
     title: str
+    digest: str
     roles: tuple[Role, ...]
     operators: tuple[str, ...]
     measured_bytes: int
@@ -77,6 +80,7 @@ def write(folder: Path, bundle: Path, device: Device, fit: dict[str, Any], title
     content = Content(
         device=device,
         title=literals.plain(title),
+        digest=models_digest(manifest),
         roles=roles,
         operators=operators(bundle / export["file"] for export in manifest["roles"].values()),
         measured_bytes=int(fit["arena_bytes"]),
@@ -155,6 +159,17 @@ def _environment() -> jinja2.Environment:
     )
 
 
+def _hello(content: Content) -> dict[str, Any]:
+    """Return what the firmware says of itself on a serial line."""
+    return {
+        "schema": "edgearch/board@1",
+        "board": content.device.name,
+        "model": content.title,
+        "digest": content.digest,
+        "ticks_per_second": TICKS_PER_SECOND,
+    }
+
+
 def _values(content: Content) -> dict[str, Any]:
     device, roles, asked = content.device, content.roles, _asked(content.device)
     examples = ", ".join(f"{role.examples} of {literals.plain(role.title)}" for role in roles)
@@ -166,6 +181,7 @@ def _values(content: Content) -> dict[str, Any]:
         "device_title": literals.plain(device.title),
         "model_title": content.title,
         "model_literal": literals.json_literal(content.title),
+        "hello_literal": literals.json_literal(_hello(content)),
         "roles": roles,
         "examples": f"examples ({examples})",
         "tensors": [row for role in roles for row in role.tensors],

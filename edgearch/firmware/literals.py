@@ -23,9 +23,9 @@ def plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9 _.,:()/+-]", "?", text)[:_LONGEST]
 
 
-def json_literal(text: str) -> str:
-    """Return a C string literal that holds ``text`` as a JSON literal."""
-    escaped = json.dumps(text).replace("\\", "\\\\").replace('"', '\\"')
+def json_literal(value: object) -> str:
+    """Return a C string literal that holds ``value`` as JSON."""
+    escaped = json.dumps(value).replace("\\", "\\\\").replace('"', '\\"')
     return '"' + escaped.replace("?", "\\?") + '"'  # ?? begins a trigraph
 
 

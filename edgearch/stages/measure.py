@@ -57,13 +57,14 @@ def _float32(
 ) -> dict[str, Any] | None:
     """Time float32 in the chosen runtime, the same minute on the same machine: integers may be slower.
 
-    Nothing where the precision is float32 itself, the device does not run it, or the clock is not its own.
+    Nothing where the precision is float32 itself, the device does not run it, the clock is not its own, or
+    the models are part of a firmware.
     """
     device, where = work.request.device, work.request.where
     fastest = next((runtime["name"] for runtime in runtimes if runtime["chosen"]), None)
     if work.facts["precision"] == "float32" or "float32" not in device.precisions:
         return None
-    if fastest is None or where == "simulated":
+    if fastest is None or where == "simulated" or device.firmware:
         return None
     inputs = {
         name: value[:FLOAT32_EXAMPLES] for name, value in load_arrays(work.files["stacked_inputs"]).items()

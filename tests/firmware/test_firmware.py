@@ -20,7 +20,7 @@ from tests.conftest import Deployed, run_edgearch
 
 BOARDS = ("esp32s3", "nano33ble", "rp2040", "stm32f746")
 COMPILER = "arm-none-eabi-g++"
-NEEDS_NO_TFLM = ("model_data.cc", "test_vectors.cc", "report.cc", "board.cc", "startup.cc")
+NEEDS_NO_TFLM = ("model_data.cc", "protocol.cc", "test_vectors.cc", "report.cc", "board.cc", "startup.cc")
 STRICT = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror")
 # One epoch: what is tested is the project, not the accuracy.
 QUICK = ("--set", "train.epochs=1", "--set", "validate.max_drop=1", "--set", "quantize.compare_sizes=[]")
@@ -299,9 +299,9 @@ def test_parts_of_a_project_are_those_that_the_profile_asks_for(board: Deployed,
         assert (tmp_path / name / "CMakeLists.txt").exists() == (device.firmware.bare_metal is not None)
         properties = (tmp_path / name / "library.properties").read_text(encoding="utf-8")
         assert f"architectures={device.firmware.arduino.board.split(':')[1]}\n" in properties  # type: ignore[union-attr]
-        sketch = tmp_path / name / "examples" / "run_test_vectors" / "run_test_vectors.ino"
-        header = device.firmware.arduino.library_header  # type: ignore[union-attr]
-        assert f"#include <{header}>" in sketch.read_text(encoding="utf-8")
+        for sketch in ("run_test_vectors", "serve"):
+            text = (tmp_path / name / "examples" / sketch / f"{sketch}.ino").read_text(encoding="utf-8")
+            assert f"#include <{device.firmware.arduino.library_header}>" in text  # type: ignore[union-attr]
     compile_parts(tmp_path / "stm32f746", flags_of(profiles.device("stm32f746")), tmp_path / "objects")
 
 

@@ -16,6 +16,9 @@ struct Board {
 // Runs every role on every test vector and prints one JSON document; says whether all ran and agree.
 bool Run(const Board& board);
 
+// Answers a host's requests for ever (protocol.h); `read` returns the next character, or -1 where there is none yet.
+[[noreturn]] void Serve(const Board& board, int (*read)());
+
 }  // namespace edgearch
 
 #endif  // EDGEARCH_FIRMWARE_H_

@@ -1,6 +1,9 @@
 #include <string.h>
 
+#include <new>
+
 #include "edgearch_firmware.h"
+#include "protocol.h"
 #include "report.h"
 #include "resolver.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
@@ -149,7 +152,65 @@ bool RunRole(const Role& role, const Resolver& resolver, const Board& board, Jso
   return ReportOutputs(role, agreements, json);
 }
 
+// The interpreter of one role after the other, in the one arena.
+class Interpreters final : public Served {
+ public:
+  Interpreters(const Resolver& resolver, const Board& board) : resolver_(resolver), board_(board) {}
+
+  bool Open(uint32_t role, uint32_t* arena_bytes) override {
+    if (role >= static_cast<uint32_t>(kRoleCount)) return false;
+    if (interpreter_ != nullptr) interpreter_->~MicroInterpreter();
+    interpreter_ = new (place_) tflite::MicroInterpreter(tflite::GetModel(kRoles[role].model), resolver_, arena, sizeof arena);
+    if (interpreter_->AllocateTensors() != kTfLiteOk) return false;
+    *arena_bytes = static_cast<uint32_t>(interpreter_->arena_used_bytes());
+    return true;
+  }
+
+  bool Reset() override { return interpreter_ != nullptr && interpreter_->Reset() == kTfLiteOk; }
+
+  bool Invoke(uint64_t* ticks) override {
+    if (interpreter_ == nullptr) return false;
+    const uint64_t start = board_.ticks != nullptr ? board_.ticks() : 0;
+    const bool ok = interpreter_->Invoke() == kTfLiteOk;
+    *ticks = board_.ticks != nullptr ? board_.ticks() - start : 0;
+    return ok;
+  }
+
+  uint8_t* Input(uint32_t position, size_t* bytes) override {
+    const bool there = interpreter_ != nullptr && position < interpreter_->inputs_size();
+    return Whole(there ? interpreter_->input(position) : nullptr, bytes);
+  }
+
+  uint8_t* Output(uint32_t position, size_t* bytes) override {
+    const bool there = interpreter_ != nullptr && position < interpreter_->outputs_size();
+    return Whole(there ? interpreter_->output(position) : nullptr, bytes);
+  }
+
+ private:
+  static uint8_t* Whole(TfLiteTensor* tensor, size_t* bytes) {
+    if (tensor == nullptr) return nullptr;
+    *bytes = tensor->bytes;
+    return tensor->data.uint8;
+  }
+
+  const Resolver& resolver_;
+  const Board board_;
+  alignas(tflite::MicroInterpreter) uint8_t place_[sizeof(tflite::MicroInterpreter)];
+  tflite::MicroInterpreter* interpreter_ = nullptr;
+};
+
 }  // namespace
+
+void Serve(const Board& board, int (*read)()) {
+  static Resolver resolver;
+  AddOperators(resolver);  // one that is missing is found when a role is opened
+  static Interpreters interpreters(resolver, board);
+  static Protocol protocol(interpreters, board.write, kHello);
+  for (;;) {
+    const int character = read();
+    if (character >= 0) protocol.Take(static_cast<char>(character));
+  }
+}
 
 bool Run(const Board& board) {
   static Resolver resolver;

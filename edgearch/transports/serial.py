@@ -1,0 +1,279 @@
+"""A board on a serial port, with the firmware that a deployment made: inputs go there, answers come back.
+
+The firmware's README describes the line. The models are in the firmware, so nothing is copied to the board:
+what is sent is the bundle's examples, one tensor at a time.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgearch.agent import bundle, measuring, worker
+from edgearch.agent.driving import Drive
+from edgearch.errors import DeviceError
+from edgearch.profiles import Device, Host
+from edgearch.work import Progress, save_arrays, silent
+
+ADDRESS = re.compile(r"/dev/.*")
+EXAMPLE = "/dev/ttyACM0"
+CHUNK = 64  # bytes of a tensor in one line: the firmware's kChunk
+TRIES = 4
+HELLO_SECONDS = 2.0  # each try: many boards start anew when their port is opened
+SECONDS = 60.0  # of an inference
+BAUD = 115_200
+RUNTIME = "tflm"
+
+
+class Line:
+    """One question at a time, each with a checksum, asked again where it or its answer came damaged."""
+
+    def __init__(self, port: Any, place: str) -> None:
+        self._port = port
+        self.place = place
+
+    def ask(self, question: str, expected: str, seconds: float = SECONDS) -> str:
+        """Return what follows the word ``expected`` in the board's answer.
+
+        Raises:
+            DeviceError: no answer, none that is whole, another than expected, or the port is gone.
+        """
+        import serial
+
+        heard = b""
+        try:
+            self._port.timeout = seconds
+            for _ in range(TRIES):
+                self._port.reset_input_buffer()
+                self._port.write(framed(question))
+                heard = self._port.read_until(b"\n", 4096)
+                answer = unframed(heard)
+                if answer is not None and answer != "damaged":
+                    return self._rest(answer, question, expected)
+        except (serial.SerialException, OSError) as error:
+            raise DeviceError(
+                f"{self.place}: the board went away in the middle of a run ({error}). Plug it in and run "
+                "the same command: it goes on at `measure`."
+            ) from error
+        what = f"only {heard[:40]!r}" if heard else "nothing"
+        raise DeviceError(
+            f"{self.place}: expected an answer of edgearch's firmware, heard {what} after {TRIES} attempts. "
+            "Check the port and that the board runs the sketch `serve`."
+        )
+
+    def _rest(self, answer: str, question: str, expected: str) -> str:
+        word, _, rest = answer.partition(" ")
+        if word != expected:
+            raise DeviceError(
+                f"{self.place}: the board answered {word!r} to {question.partition(' ')[0]!r}, expected "
+                f"{expected!r}. Its tensor arena may be too small for its kernels: see the firmware's README."
+            )
+        return rest
+
+
+def framed(text: str) -> bytes:
+    """Return ``text`` as a line: ``@``, itself, a blank, its CRC-32 in eight hexadecimal digits."""
+    return f"@{text} {binascii.crc32(text.encode()):08x}\n".encode()
+
+
+def unframed(line: bytes) -> str | None:
+    """Return the text of a line, ``None`` if it is damaged or cut; what stands before ``@`` is noise."""
+    text, _, found = line[line.rfind(b"@") + 1 :].rstrip(b"\n").rpartition(b" ")
+    whole = line.endswith(b"\n") and found == f"{binascii.crc32(text):08x}".encode()
+    return text.decode("utf-8", "replace") if whole else None
+
+
+class BoardSession:
+    """One role's model on the board: a session as a runtime gives one."""
+
+    def __init__(self, line: Line, role: int, export: dict[str, Any], milliseconds: Callable[[int], float]):
+        self._line, self._export, self._milliseconds = line, export, milliseconds
+        self._arena = int(line.ask(f"open {role}", "opened"))
+        self.inferences: list[float] = []
+
+    def set_input(self, position: int, value: np.ndarray) -> None:
+        """Send ``value`` into an input tensor."""
+        content = np.ascontiguousarray(value).tobytes()
+        for start in range(0, len(content), CHUNK):
+            self._line.ask(f"set {position} {start} {content[start : start + CHUNK].hex()}", "done")
+
+    def invoke(self) -> None:
+        """Run the model once and keep the board's own time."""
+        number = len(self.inferences) + 1  # asked for again after a damaged answer, it is not run again
+        self.inferences.append(self._milliseconds(int(self._line.ask(f"run {number}", "ran"))))
+
+    def output(self, position: int) -> np.ndarray:
+        """Fetch an output tensor."""
+        tensor = self._export["outputs"][position]
+        dtype, shape = np.dtype(tensor["dtype"]), tensor["shape"]
+        size, content = int(np.prod(shape)) * dtype.itemsize, b""
+        while len(content) < size:
+            count = min(CHUNK, size - len(content))
+            content += bytes.fromhex(self._line.ask(f"get {position} {len(content)} {count}", "data"))
+        return np.frombuffer(content, dtype).reshape(shape)
+
+    def reset(self) -> None:
+        """Set every variable tensor back to its start."""
+        self._line.ask("reset", "done")
+
+    def arena_bytes(self) -> int:
+        """Return what the board's interpreter took of its tensor arena."""
+        return self._arena
+
+    def undelegated(self) -> None:
+        """Return nothing: there are no delegates."""
+        return
+
+    def processor(self) -> None:
+        """Return nothing: it is the CPU."""
+        return
+
+
+class Serial:
+    """A board; files stay in a folder of this machine, for nothing is kept on the board."""
+
+    def __init__(self, device: Device, line: Line, close: Callable[[], object]) -> None:
+        self._device, self._line, self._close = device, line, close
+        self._folder = Path(tempfile.mkdtemp(prefix="edgearch-"))
+        self._project = Path("firmware")
+
+    def send(self, file: Path, name: str, progress: Progress = silent) -> None:
+        """Keep ``file`` as ``name``; the firmware project made with it stands beside it."""
+        del progress
+        self._project = file.parent / "firmware"
+        shutil.copyfile(file, self._folder / name)
+
+    def call(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Answer the agent's requests: ``measure`` runs every example of the bundle on the board."""
+        if request["do"] == "measure":
+            return self._measure(request, progress)
+        if request["do"] == "clean":
+            for name in request["names"]:
+                (self._folder / name).unlink(missing_ok=True)
+            return {}
+        return {"machine": _machine(self._device, self._hello()), "files": []}
+
+    def receive(self, name: str, file: Path) -> None:
+        """Copy ``name`` to ``file``."""
+        shutil.copyfile(self._folder / name, file)
+
+    def close(self) -> None:
+        """Let the port go; the board waits for the next question and does nothing meanwhile."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._close()
+
+    def _hello(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(self._line.ask("hello", "hello", HELLO_SECONDS))
+        except (ValueError, DeviceError) as error:
+            raise DeviceError(f"{error} {self._how_to_flash()}") from error
+        return found
+
+    def _measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        folder = bundle.unpack(str(self._folder / request["bundle"]), str(self._folder))
+        manifest = bundle.read_manifest(folder)
+        hello = self._hello()
+        found, wanted = (
+            (hello.get("board"), hello.get("digest")),
+            (self._device.name, bundle.models_digest(manifest)),
+        )
+        if found != wanted:
+            raise DeviceError(
+                f"{self._line.place}: the board runs the firmware of {hello.get('model')!r} for "
+                f"{found[0]!r} (models {found[1]}); expected {wanted[0]!r} (models {wanted[1]}). "
+                f"{self._how_to_flash()}"
+            )
+        files = [export["file"] for export in manifest["roles"].values()]
+
+        def run(export: dict[str, Any], inputs: worker.Arrays) -> tuple[dict[str, Any], worker.Arrays]:
+            progress(None, f"running {export['file']} on the board")
+            session = BoardSession(self._line, files.index(export["file"]), export, milliseconds)
+            drive = Drive(session, export, inputs)
+            outputs = drive.outputs()
+            return _figures(session, drive), outputs
+
+        def milliseconds(ticks: int) -> float:
+            return 1e3 * ticks / float(hello["ticks_per_second"])
+
+        figures, outputs = worker.every_role(folder, run)
+        runtime = measuring.judged(RUNTIME, {"version": "of the firmware", "threads": 1, **figures})
+        runtime["chosen"] = "set_aside" not in runtime
+        save_arrays(self._folder / request["keep"], outputs)
+        machine, unknown = _machine(self._device, hello), {"temperature_c": None, "throttled": None}
+        condition = {"before": unknown, "after": unknown}
+        return {"machine": machine, "condition": condition, "runtimes": [runtime]}
+
+    def _how_to_flash(self) -> str:
+        asked = self._device.firmware.arduino if self._device.firmware else None
+        board = (asked.board if asked else None) or "VENDOR:ARCHITECTURE:BOARD"
+        return (
+            f"Flash the firmware of this deployment, in {self._project} (its README.md says what it needs): "
+            f"arduino-cli compile --upload -b {board} -p {self._line.place} {self._project}/examples/serve; "
+            "then run the same command again."
+        )
+
+
+def _figures(session: BoardSession, drive: Drive) -> dict[str, Any]:
+    """Return the board's own times, of every inference that the examples took."""
+    times = session.inferences
+    figures: dict[str, Any] = {
+        "load_ms": None,
+        "latency_ms": {"first": times[0], **worker.summarize(times)},
+        "arena_bytes": session.arena_bytes(),
+    }
+    if drive.in_steps:
+        whole = [float(sum(one)) for one in np.reshape(times, (drive.examples, drive.steps))]
+        figures.update(steps=drive.steps, sequence_latency_ms=worker.summarize(whole))
+    return figures
+
+
+def _machine(device: Device, hello: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "architecture": device.processor,
+        "processor": device.title,
+        "cores": 1,
+        "system": f"firmware {hello.get('digest')}",
+        "python": None,
+        "free_bytes": None,
+    }
+
+
+def connect(device: Device, host: Host) -> Serial:
+    """Open the port of ``host``, for us alone.
+
+    Raises:
+        DeviceError: there is none, we may not use it, or another program does; the text says what to do.
+    """
+    import serial
+
+    baud = device.firmware.arduino.serial_baud if device.firmware and device.firmware.arduino else BAUD
+    try:
+        port = serial.Serial(host.address, baud, exclusive=True, write_timeout=SECONDS)
+    except (serial.SerialException, OSError) as error:
+        raise DeviceError(f"{host.address}: {_remedy(error)}") from error
+
+    def close() -> None:
+        with contextlib.suppress(OSError, serial.SerialException):  # it may be unplugged
+            port.close()
+
+    return Serial(device, Line(port, host.address), close)
+
+
+def _remedy(error: OSError) -> str:
+    said = str(error)
+    if isinstance(error.__context__, PermissionError) or "Permission" in said:
+        return "no permission to open the port. Join the group that owns it: sudo usermod -aG dialout $USER."
+    if "lock" in said or "busy" in said:
+        return "the port is in use by another deployment or program. Wait for it or close it, and try again."
+    if "No such file" in said:
+        return "there is no such port. Plug the board in; edgearch devices --probe lists what is there."
+    return f"the port cannot be opened ({said})."
