@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edgearch import profiles
+from edgearch.errors import DeviceError
+from edgearch.transports import _adb
 
 USB = Path("/sys/bus/usb/devices")
 SERIAL = Path("/dev/serial/by-id")
@@ -63,20 +63,13 @@ def _serial() -> Iterator[Found]:
 
 def _phones() -> Iterator[Found]:
     """Yield what ``adb devices`` lists: serial number and state."""
-    adb = shutil.which("adb")
-    if adb is None:
-        return
     try:
-        done = subprocess.run(
-            [adb, "devices"], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS * 4
-        )
-    except subprocess.TimeoutExpired:
-        yield Found("adb", "adb", "", False, "adb devices gives no answer")
+        phones = _adb.listed(PATIENCE_SECONDS * 4)
+    except DeviceError as error:
+        yield Found("adb", "adb", "", False, str(error))
         return
-    for line in done.stdout.splitlines()[1:]:
-        name, _, state = line.partition("\t")
-        if state:
-            yield Found("adb", name, "", state == "device", _known()["adb"].get(state, state))
+    for name, state in phones:
+        yield Found("adb", name, "mobile", state == "device", _adb.remedy(state))
 
 
 def _hosts() -> list[Found]:

@@ -117,8 +117,8 @@ class Device(Strict):
     lack. What the ``accelerator`` does not run, the
     ``processor`` does. ``max_nodes`` is the largest graph it takes as a whole, whose matrix grows with the
     square of the nodes. ``rewrites`` are forms of layers that suit it better than Keras's own: a model is
-    built with those that its family knows. With
-    ``firmware``, a deployment makes a firmware project too.
+    built with those that its family knows. ``benchmark_model`` is where this machine has Google's program
+    that runs models on a phone. With ``firmware``, a deployment makes a firmware project too.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Device(Strict):
     latency_budget_ms: float | None = Field(default=None, gt=0)
     max_nodes: int | None = Field(default=None, ge=1)
     memory: Memory
+    benchmark_model: str | None = None
     firmware: Firmware | None = None
 
     @field_validator("firmware")

@@ -24,11 +24,11 @@ class Drive:
         self.in_steps = export["driven"] == "steps"
         self._session = session
         self._fed = [
-            (position, _ready(inputs[name], export["inputs"][position], self.in_steps))
+            (position, ready(inputs[name], export["inputs"][position], self.in_steps))
             for name, position in by_name.items()
             if name not in state.values()
         ]
-        self._start = [(by_name[name], _zeros(export["inputs"][by_name[name]])) for name in state.values()]
+        self._start = [(by_name[name], zeros(export["inputs"][by_name[name]])) for name in state.values()]
         self._back = [(outputs[name], by_name[fed]) for name, fed in state.items()]
         self._answers = [(outputs[tensor["name"]], tensor) for tensor in _answers(export)]
         self.examples, self.steps = self._fed[0][1].shape[:2]
@@ -85,13 +85,14 @@ def _by_example(values: np.ndarray, examples: int) -> np.ndarray:
     return values.reshape((examples, -1, *values.shape[1:]))
 
 
-def _ready(values: np.ndarray, tensor: dict[str, Any], in_steps: bool) -> np.ndarray:
+def ready(values: np.ndarray, tensor: dict[str, Any], in_steps: bool) -> np.ndarray:
     """Return the examples of one input in its dtype, (examples, steps, *the tensor's whole shape)."""
     steps = values.shape[1] if in_steps else 1
     return to_tensor(values, tensor).reshape((len(values), steps, *tensor["shape"]))
 
 
-def _zeros(tensor: dict[str, Any]) -> np.ndarray:
+def zeros(tensor: dict[str, Any]) -> np.ndarray:
+    """Return a state as it is before the first step: zero, in the tensor's dtype and shape."""
     return to_tensor(np.zeros(tensor["shape"], np.float32), tensor)
 
 
