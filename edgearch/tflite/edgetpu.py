@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -105,6 +105,7 @@ def _compiled(graph: Graph) -> list[Place]:
 
 def _main(graph: Graph) -> list[Place]:
     found: list[Place] = []
+    entering = {*graph.inputs}  # tensors that only conversions made of the inputs
     behind: dict[int, str] = {}  # tensor → the operator that keeps what takes it on the CPU
     for operator in graph.operators:
         node = _node(graph, operator)
@@ -112,7 +113,9 @@ def _main(graph: Graph) -> list[Place]:
         place = _own_place(node)
         if place.on == ACCELERATOR and blocker:
             place = _left(operator.name, "after", op=blocker)
-        if place.on == REST and not (_enters(node) and blocker is None):
+        if place.on == REST and _enters(node, entering):
+            entering |= {*operator.outputs}
+        elif place.on == REST:
             # Leaving 8 bits is the work of whoever wants floats: the next operator is the one to name.
             named = blocker if blocker and blocker not in _table()["boundary"] else operator.name
             behind |= dict.fromkeys(operator.outputs, named)
@@ -144,9 +147,9 @@ def _own_place(node: Node) -> Place:
     return _left(name, broken, limit=limits[broken]) if broken else Place(name, ACCELERATOR)
 
 
-def _enters(node: Node) -> bool:
-    """Whether it makes 8-bit integers of floats: all that may stand on the CPU before mapped operators."""
-    return node.operator.name in _table()["boundary"] and _eight_bit_only(node.outputs)
+def _enters(node: Node, entering: Set[int]) -> bool:
+    """Whether it converts inputs of the graph: all that may stand on the CPU before mapped operators."""
+    return node.operator.name in _table()["boundary"] and {*node.operator.inputs} <= entering
 
 
 def _left(op: str, rule: str, /, remedy: str = "", **named: Any) -> Place:
@@ -255,6 +258,8 @@ def _max_averaged(node: Node, limit: int) -> bool:
 
 def _not_along_batch(node: Node, _limit: Any) -> bool:
     """The axis is an option, or for SPLIT the first input: its shape is that of what comes out or goes in."""
+    if node.operator.name == "SPLIT" and node.option("numSplits") == 1:  # nothing is divided
+        return True
     rank = len(node.outputs[0].shape)
     axis = node.constant(0) if node.operator.name == "SPLIT" else [node.option("axis")]
     return axis is not None and rank > 0 and axis[0] % rank != 0
@@ -266,8 +271,9 @@ def _no_batch_padding(node: Node, _limit: Any) -> bool:
 
 def _max_upsampling(node: Node, limit: int) -> bool:
     """Compare height and width, the two dimensions before the last, of (batch, height, width, channels)."""
+    ends = 1 if node.option("alignCorners") else 0  # the distance between first and last pixel is what grows
     pairs = zip(_shape(node)[1:3], node.outputs[0].shape[1:3], strict=False)
-    return all(after <= before * limit for before, after in pairs)
+    return all(after - ends <= max(before - ends, 1) * limit for before, after in pairs)
 
 
 def _max_output_bytes(node: Node, limit: int) -> bool:
@@ -286,6 +292,11 @@ def _squeezes_leading(node: Node, _limit: Any) -> bool:
     dims = [int(axis) % len(shape) for axis in given] if given is not None and len(given) else None
     removed = dims or [place for place, size in enumerate(shape) if size == 1]
     return all(place < leading for place in removed)
+
+
+def _only_ones_repeated(node: Node, _limit: Any) -> bool:
+    repeats = zip(_shape(node), node.constant(1) or [], strict=False)
+    return all(size == 1 or times == 1 for size, times in repeats)
 
 
 def _unit_strides(node: Node, _limit: Any) -> bool:
@@ -320,6 +331,7 @@ _RULES: dict[str, Rule] = {
     "max_output_bytes": _max_output_bytes,
     "max_elements": _max_elements,
     "squeezes_leading": _squeezes_leading,
+    "only_ones_repeated": _only_ones_repeated,
     "unit_strides": _unit_strides,
     "no_axis_masks": _no_axis_masks,
 }

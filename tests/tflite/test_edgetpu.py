@@ -132,7 +132,21 @@ def test_float_input_and_output_leave_only_the_conversions_on_the_cpu() -> None:
     quantized = drawing.op("QUANTIZE", 0, gives=IMAGE)
     drawing.op("DEQUANTIZE", convolved(drawing, quantized), gives=tensor(1, 8, 8, 4, dtype="float32"))
     assert where(drawing) == ["cpu", "edgetpu", "cpu"]
-    assert "converts between float" in reason(drawing)
+    assert "converts between floats" in reason(drawing)
+
+
+def test_pixels_cast_to_floats_and_quantized_again_do_not_keep_the_rest_off_the_edge_tpu() -> None:
+    drawing = Drawing(tensor(1, 8, 8, 4, dtype="uint8"))
+    real = drawing.op("CAST", 0, gives=tensor(1, 8, 8, 4, dtype="float32"))
+    convolved(drawing, drawing.op("QUANTIZE", real, gives=IMAGE))
+    assert where(drawing) == ["cpu", "cpu", "edgetpu"]
+
+
+def test_cast_in_the_middle_keeps_the_rest_off_the_edge_tpu() -> None:
+    drawing = Drawing(IMAGE)
+    real = drawing.op("CAST", convolved(drawing), gives=tensor(1, 8, 8, 4, dtype="float32"))
+    convolved(drawing, drawing.op("QUANTIZE", real, gives=IMAGE))
+    assert where(drawing) == ["edgetpu", "cpu", "cpu", "cpu"]
 
 
 def test_float_operator_in_the_middle_is_named_and_not_the_conversion_before_it() -> None:
@@ -204,11 +218,20 @@ def test_dense_layer_over_many_positions_is_refused_and_over_one_mapped() -> Non
 
 
 @pytest.mark.parametrize(
-    ("size", "to", "on"), [(33, 33, "edgetpu"), (33, 513, "edgetpu"), (1, 33, "cpu"), (2, 40, "cpu")]
+    ("size", "to", "aligned", "on"),
+    [
+        (33, 33, True, "edgetpu"),
+        (33, 513, True, "cpu"),
+        (1, 33, True, "cpu"),
+        (8, 64, False, "edgetpu"),
+        (2, 12, True, "edgetpu"),
+        (2, 13, True, "cpu"),
+        (2, 40, False, "cpu"),
+    ],
 )
-def test_large_upsampling_is_refused(size: int, to: int, on: str) -> None:
+def test_large_upsampling_is_refused(size: int, to: int, aligned: bool, on: str) -> None:
     drawing = Drawing(tensor(1, size, size, 8))
-    drawing.op("RESIZE_BILINEAR", 0, numbers(to, to), gives=tensor(1, to, to, 8))
+    drawing.op("RESIZE_BILINEAR", 0, numbers(to, to), gives=tensor(1, to, to, 8), alignCorners=aligned)
     assert where(drawing) == [on]
 
 
@@ -322,6 +345,19 @@ def test_slices_take_every_element(strides: tuple[int, ...], masks: dict[str, in
 def test_nothing_is_split_along_the_batch(axis: int, on: str) -> None:
     drawing = Drawing(IMAGE)
     drawing.op("SPLIT", numbers(axis), 0, gives=tensor(1, 8, 8, 2))
+    assert where(drawing) == [on]
+
+
+def test_split_into_one_part_divides_nothing() -> None:
+    drawing = Drawing(IMAGE)
+    drawing.op("SPLIT", numbers(0), 0, gives=IMAGE, numSplits=1)
+    assert where(drawing) == ["edgetpu"]
+
+
+@pytest.mark.parametrize(("size", "on"), [(1, "edgetpu"), (2, "cpu")])
+def test_only_single_pixels_are_repeated(size: int, on: str) -> None:
+    drawing = Drawing(tensor(1, size, size, 8))
+    drawing.op("TILE", 0, numbers(1, 4, 4, 1), gives=tensor(1, 4 * size, 4 * size, 8))
     assert where(drawing) == [on]
 
 
