@@ -44,7 +44,7 @@ def test_deployment_that_is_cut_keeps_its_bundle_and_goes_on_at_measure(
     assert all(runtime["where"] == "device" for runtime in document["runtimes"])
     assert document["score"]["deployed"] == deployed.done.document["score"]["deployed"]
     left = sorted(path.name for path in sshd.device_folder.iterdir() if not path.name.startswith("agent-"))
-    assert left == ["environments"], "nothing but the agent and its environments stays on the device"
+    assert left == ["environments", "measuring.lock"], "nothing but the agent, its environments and its lock"
 
     again = deployed.again("deploy", "cnn", "--device", "rpi", "--json", **environment)
     assert all(stage["cached"] for stage in again.document["stages"])
