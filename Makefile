@@ -9,7 +9,7 @@ WHICH := import sys; print(sys.base_prefix, sys.version)
 EDGEARCH := $(VENV)/bin/edgearch
 
 # Values reach programs as environment variables, never as text of a shell command.
-export MODEL DEVICE ACCEPT PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD TFLM_DIR
+export MODEL DEVICE FOLDER ACCEPT PIPELINE DATASET DATA_FOLDER HOST SEED INPUTS BUILD TFLM_DIR
 FLAGS = $${PIPELINE:+"--pipeline=$$PIPELINE"} $(DATA_FLAGS) $(HOST_FLAGS)
 DATA_FLAGS = $${DATASET:+"--dataset=$$DATASET"} $${DATA_FOLDER:+"--data-folder=$$DATA_FOLDER"} $${SEED:+"--seed=$$SEED"}
 HOST_FLAGS = $${HOST:+"--host=$$HOST"} $${BUILD:+"--build=$$BUILD"}
@@ -49,6 +49,11 @@ run: $(READY) ## run an existing TFLite model on a device: MODEL=file.tflite DEV
 	$(NEED_MODEL)
 	$(NEED_DEVICE)
 	@$(EDGEARCH) run --device="$$DEVICE" $${INPUTS:+"--inputs=$$INPUTS"} $(HOST_FLAGS) -- "$$MODEL"
+
+.PHONY: try
+try: $(READY) ## draw digits for a model in your browser: MODEL=cnn
+	@test -n "$$MODEL" || { echo "make $@: say which model: make $@ MODEL=cnn" >&2; exit 2; }
+	@$(EDGEARCH) try $${PIPELINE:+"--pipeline=$$PIPELINE"} $(DATA_FLAGS) $${BUILD:+"--build=$$BUILD"} -- "$$MODEL"
 
 .PHONY: check-device
 check-device: $(READY) ## will it fit? Nothing is trained: MODEL=cnn (or file.tflite) DEVICE=mcu
@@ -114,6 +119,11 @@ check: $(READY) ## lint, format, types, import layers
 cora: $(READY) ## accuracy of gnn-gcn on Cora, five seeds, beside the paper's: DATA_FOLDER=folder with ind.cora.*
 	@test -n "$$DATA_FOLDER" || { echo "make cora: say where the Planetoid files are: make cora DATA_FOLDER=…" >&2; exit 2; }
 	@$(VENV)/bin/python scripts/cora.py "$$DATA_FOLDER"
+
+.PHONY: edgetpu-pairs
+edgetpu-pairs: $(READY) ## hold the Edge TPU's rules against its compiler: FOLDER=folder with X.tflite and X_edgetpu.tflite
+	@test -n "$$FOLDER" || { echo "make $@: say where the pairs are: make $@ FOLDER=…" >&2; exit 2; }
+	@$(VENV)/bin/python scripts/edgetpu_pairs.py "$$FOLDER"
 
 .PHONY: docs
 docs: $(READY) ## print the figures of docs/*.md again, in place (minutes): [DATA_FOLDER=folder with ind.cora.*]

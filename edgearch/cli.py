@@ -118,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _device_options(run)
 
+    trying = _verb(verbs, "try", _try, "serve a page where you draw for a model, which runs in your browser")
+    trying.add_argument("model", help="a family or a variant that classifies images; see edgearch models")
+    trying.add_argument("--pipeline", metavar="NAME", help="see edgearch pipelines (default: float16)")
+    trying.add_argument("--build", type=Path, default=Path("build"), metavar="FOLDER", help="default: build")
+    trying.add_argument("--no-open", action="store_true", help="print the address, open no browser")
+    _training_options(trying)
+    trying.set_defaults(device="browser", host=None)
+
     regress = _verb(
         verbs, "regress", _regress, "hold the latest measurements against the accepted ones; exit 1 if slower"
     )
@@ -233,6 +241,28 @@ def _deploy(arguments: argparse.Namespace) -> int:
         return commands.exit_code(result)
 
     return _watched(arguments, act)
+
+
+def _try(arguments: argparse.Namespace) -> int:
+    import threading
+    import webbrowser
+
+    from edgearch import commands, trying
+    from edgearch.reports import progress
+
+    options = _options(arguments)
+    request = commands.resolve(arguments.model, options)
+    trying.refuse(request)
+    with progress.display() as watcher:
+        bundle = commands.bundled(request, options, watcher)
+    with trying.served(request, bundle) as address:
+        print(json.dumps({"url": address}) if arguments.json else f"Draw at {address} (Ctrl-C ends it)")
+        sys.stdout.flush()
+        if not arguments.no_open:
+            webbrowser.open(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -38,14 +38,21 @@ class Options:
 def deploy(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, Any], Path]:
     """Take ``model`` through a pipeline to a device; return the document and the folder of its reports."""
     request = _plugged_in(resolve(model, options))
-    chosen = _with_settings(
-        pipeline.read(options.pipeline or request.device.default_pipeline), options.settings
-    )
-    _check_again(options.again, [chosen])
-    reason = refusal(chosen, request)
-    if reason:
-        raise CheckError(reason)
-    return _deploy(request, chosen, options, watcher)
+    return _deploy(request, _chosen(request, options), options, watcher)
+
+
+def bundled(request: Request, options: Options, watcher: Watcher) -> Path:
+    """Take a model as far as its bundle and return the folder; nothing is measured.
+
+    Raises:
+        CheckError: the device does not run it, or a check failed.
+    """
+    chosen = _chosen(request, options)
+    upto = chosen.only(*(step.name for step in chosen.steps if step.name != "measure"))
+    work, _ = pipeline.run(upto, request, _store(options), watcher, options.again)
+    if work.failures:
+        raise CheckError(" ".join(work.failures))
+    return work.files["bundle/manifest.json"].parent
 
 
 def compare(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, Any], Path]:
@@ -185,6 +192,18 @@ def refusal(chosen: Pipeline, request: Request) -> str | None:
         f"{device.name} does not run {chosen.precision} models. It runs {', '.join(device.precisions)}: "
         f"choose such a pipeline (its default is {device.default_pipeline})."
     )
+
+
+def _chosen(request: Request, options: Options) -> Pipeline:
+    """Return the pipeline with the user's settings, if the device runs what it makes."""
+    chosen = _with_settings(
+        pipeline.read(options.pipeline or request.device.default_pipeline), options.settings
+    )
+    _check_again(options.again, [chosen])
+    reason = refusal(chosen, request)
+    if reason:
+        raise CheckError(reason)
+    return chosen
 
 
 def _deploy(
