@@ -14,7 +14,7 @@ from typing import Any
 
 from edgearch import profiles
 from edgearch.errors import DeviceError
-from edgearch.transports import _adb
+from edgearch.transports import _adb, ssh
 
 USB = Path("/sys/bus/usb/devices")
 SERIAL = Path("/dev/serial/by-id")
@@ -73,9 +73,17 @@ def _phones() -> Iterator[Found]:
 
 
 def _hosts() -> list[Found]:
-    """Return the hosts of the user's config, each asked for a TCP connection where its address is its own."""
+    """Return the hosts of the user's config that ssh reaches, each asked for a TCP connection."""
+    hosts = {name: host for name, host in profiles.hosts().items() if _by_ssh(host)}
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(_host, *zip(*profiles.hosts().items(), strict=True))) if profiles.hosts() else []
+        return list(pool.map(_host, hosts, hosts.values()))
+
+
+def _by_ssh(host: profiles.Host) -> bool:
+    """Whether its transport is ssh: phones and boards are found where they are plugged in."""
+    if host.transport or host.device:
+        return (host.transport or profiles.device(str(host.device)).transport) == "ssh"
+    return bool(ssh.ADDRESS.fullmatch(host.address))
 
 
 def _host(name: str, host: profiles.Host) -> Found:

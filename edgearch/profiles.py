@@ -170,12 +170,14 @@ def _folder(value: str) -> str:
 class Host(Strict):
     """How to reach one machine: an entry ``[hosts.NAME]`` of the user's ``config.toml``.
 
-    ``address`` is what the device's transport takes: a destination of ssh, a phone's serial number, a port.
+    ``address`` is what the transport takes: a destination of ssh, a phone's serial number, a port.
+    ``transport`` is how it is reached, where that is not the device's own way: a phone may run an sshd.
     ``where`` is how its figures are obtained: a virtual machine says ``emulated``.
     """
 
     address: Annotated[str, AfterValidator(_address)]
     device: str | None = None
+    transport: str | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     folder: Annotated[str, AfterValidator(_folder)] = ".cache/edgearch"
     ssh_config: Path | None = None

@@ -208,8 +208,8 @@ def _write_config(folder: Path, port: int) -> Path:
     )
     (config / "edgearch").mkdir(parents=True, exist_ok=True)
     (config / "edgearch/config.toml").write_text(
-        f'[hosts.virtual-pi]\naddress = "pi@127.0.0.1"\nport = {port}\nwhere = "emulated"\n'
-        f'ssh_config = "{ssh}"\n',
+        f'[hosts.virtual-pi]\naddress = "pi@127.0.0.1"\nport = {port}\ntransport = "ssh"\n'
+        f'where = "emulated"\nssh_config = "{ssh}"\n',
         encoding="utf-8",
     )
     return config

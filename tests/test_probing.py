@@ -67,10 +67,16 @@ def test_hosts_of_the_config_are_asked(tmp_path: Path, edgearch: Callable[..., D
         (config / "config.toml").write_text(
             f'[hosts.garage]\naddress = "pi@127.0.0.1"\ndevice = "rpi"\nport = {listening.getsockname()[1]}\n'
             f'[hosts.attic]\naddress = "pi@127.0.0.1"\nport = {closed.getsockname()[1]}\n'
+            '[hosts.board]\naddress = "/dev/ttyACM0"\n'
+            '[hosts.phone]\naddress = "R58M123ABC"\ndevice = "mobile"\n'
+            f'[hosts.termux]\naddress = "127.0.0.1"\ndevice = "mobile"\ntransport = "ssh"\n'
+            f"port = {listening.getsockname()[1]}\n"
         )
         done = edgearch("devices", "--probe", "--json")
     assert done.code == 0, done.stderr
     found = {one["name"]: one for one in json.loads(done.stdout) if one["kind"] == "ssh"}
+    assert found.keys() == {"garage", "attic", "termux"}, "ssh reaches no serial port and no serial number"
+    assert found["termux"]["ready"] and found["termux"]["device"] == "mobile"
     assert found["garage"]["ready"] and found["garage"]["device"] == "rpi"
     assert not found["attic"]["ready"]
     assert "refused" in found["attic"]["detail"]

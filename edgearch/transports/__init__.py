@@ -45,9 +45,12 @@ def names() -> list[str]:
 
 
 def connect(device: Device, host: Host | None) -> Transport:
-    """Reach ``host`` in the device's own way; without one, this machine is the device or stands in for it."""
-    own_way = host is not None or device.without_host == "device"
-    connection: Transport = _module(device.transport if own_way else "local").connect(device, host)
+    """Reach ``host`` in its own way or the device's; without one, this machine is the device or stands in."""
+    if host is None:
+        name = device.transport if device.without_host == "device" else "local"
+    else:
+        name = _way(device, host)
+    connection: Transport = _module(name).connect(device, host)
     return connection
 
 
@@ -64,15 +67,19 @@ def find(device: Device) -> Host | None:
 
 
 def check(device: Device, host: Host) -> None:
-    """Raise a RequestError if the device's transport takes no such host."""
-    transport = _module(device.transport)
+    """Raise a RequestError if the transport that reaches ``host`` takes no such address."""
+    transport = _module(_way(device, host))
     if transport.ADDRESS is None:
         raise RequestError(f"Device {device.name!r} is this machine or runs on it: it takes no host.")
     if not transport.ADDRESS.fullmatch(host.address):
         raise RequestError(
-            f"Device {device.name!r} is reached by {device.transport}: expected a host such as "
+            f"Device {device.name!r} is reached by {_way(device, host)}: expected a host such as "
             f"{transport.EXAMPLE}, found {host.address!r}."
         )
+
+
+def _way(device: Device, host: Host) -> str:
+    return host.transport or device.transport
 
 
 def _module(name: str) -> ModuleType:

@@ -38,9 +38,13 @@ def config() -> Iterator[Path]:
         assert one.connect_ex(("127.0.0.1", port)) != 0, "its sshd outlived it"
 
 
-def test_cnn_runs_on_arm_with_the_accuracy_that_it_has_here(config: Path, tmp_path: Path) -> None:
-    words = ("deploy", "cnn", "--device", "rpi", "--json")
-    there = run_edgearch(*words, "--host", "virtual-pi", cwd=tmp_path, XDG_CONFIG_HOME=str(config))
+@pytest.mark.parametrize("device", ["rpi", "mobile"])
+def test_cnn_runs_on_arm_with_the_accuracy_that_it_has_here(
+    config: Path, tmp_path_factory: pytest.TempPathFactory, device: str
+) -> None:
+    folder = tmp_path_factory.getbasetemp()  # one for both: what is trained is kept
+    words = ("deploy", "cnn", "--device", device, "--json")
+    there = run_edgearch(*words, "--host", "virtual-pi", cwd=folder, XDG_CONFIG_HOME=str(config))
     assert there.code == 0, there.stderr
     document = there.document
     assert document["where"] == "emulated"
