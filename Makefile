@@ -33,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 .PHONY: deploy
-deploy: $(READY) ## train, compress, convert, check, ship, measure: MODEL=cnn DEVICE=rpi [PIPELINE= DATASET= HOST=]
+deploy: $(READY) ## train, compress, convert, check, ship, measure: MODEL=cnn DEVICE=rpi [PIPELINE= DATASET= HOST= TFLM_DIR=]
 	$(NEED_MODEL)
 	$(NEED_DEVICE)
 	@$(EDGEARCH) deploy --device="$$DEVICE" $(FLAGS) -- "$$MODEL"

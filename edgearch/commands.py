@@ -11,6 +11,7 @@ from typing import Any
 
 from edgearch import data, existing, history, models, pipeline, profiles, transports
 from edgearch.errors import CheckError, EdgearchError, RequestError, ToolError, unknown
+from edgearch.firmware import emulator
 from edgearch.pipeline import Pipeline, Watcher
 from edgearch.reports import document, files
 from edgearch.store import Store
@@ -165,8 +166,16 @@ def resolve(model: str, options: Options) -> Request:
 
 
 def _plugged_in(request: Request) -> Request:
-    """Return the request with the host that is plugged in, where the user named none."""
-    return request if request.host else replace(request, host=transports.find(request.device))
+    """Return the request with the host that is plugged in, where the user named none.
+
+    Raises:
+        RequestError: there is more than one; or there is none, and the emulator asked for is not there.
+        DeviceError: it cannot be used yet.
+    """
+    found = request.host or transports.find(request.device)
+    if found is None:
+        emulator.check(request.device)
+    return replace(request, host=found)
 
 
 def _refuse_large_graph(variant: str, dataset: str, folder: Path | None, device: profiles.Device) -> None:

@@ -65,6 +65,8 @@ class Memory(Strict):
 
 # An option for the compiler's target, such as -mcpu=cortex-m4: it stands in a CMake file.
 FLAG = r"-m[a-z0-9=.+-]+"
+# QEMU with its options: it is started without a shell.
+EMULATOR = r"^qemu-system-arm( [A-Za-z0-9_./=,:-]+)+$"
 # A fully qualified board name, vendor:architecture:board, as arduino-cli wants it.
 BOARD = r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+"
 
@@ -73,14 +75,16 @@ class BareMetal(Strict):
     """A Cortex-M without an operating system: where its memories begin, and what the compiler must know.
 
     ``clock_hz`` is the core clock after reset, which SysTick counts; ``run`` a command that runs the built
-    ``firmware.elf``, where there is an emulator of the machine.
+    ``firmware.elf``, where there is an emulator of the machine, and ``instructions_per_second`` what of its
+    program passes in a second of the emulated clock (``-icount shift=0``: one a nanosecond).
     """
 
     cpu_flags: tuple[Annotated[str, Field(pattern=f"^{FLAG}$")], ...] = Field(min_length=1)
     clock_hz: int = Field(gt=0)
     flash_origin: int = Field(ge=0)
     ram_origin: int = Field(ge=0)
-    run: str | None = None
+    run: str | None = Field(default=None, pattern=EMULATOR)
+    instructions_per_second: int = Field(default=1_000_000_000, gt=0)
 
 
 class Arduino(Strict):

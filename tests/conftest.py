@@ -35,7 +35,7 @@ class Done:
         return json.loads(self.stdout)
 
 
-def run_edgearch(*arguments: str, cwd: Path, **environment: str) -> Done:
+def run_edgearch(*arguments: str, cwd: Path, timeout: float = 600, **environment: str) -> Done:
     """Run the command line in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "edgearch", *arguments],
@@ -44,7 +44,7 @@ def run_edgearch(*arguments: str, cwd: Path, **environment: str) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=timeout,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

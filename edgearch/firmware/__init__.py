@@ -23,6 +23,7 @@ from edgearch.firmware import literals, vectors
 from edgearch.firmware.vectors import Role
 from edgearch.profiles import Device, Firmware
 from edgearch.tflite import model as tflite
+from edgearch.work import Arrays
 
 _HERE = Path(__file__).parent
 _TEMPLATES = _HERE / "templates"
@@ -57,7 +58,14 @@ class Content:
     arena_bytes: int
 
 
-def write(folder: Path, bundle: Path, device: Device, fit: dict[str, Any], title: str) -> list[Path]:
+def write(
+    folder: Path,
+    bundle: Path,
+    device: Device,
+    fit: dict[str, Any],
+    title: str,
+    expected: Arrays | None = None,
+) -> list[Path]:
     """Write the firmware project of ``bundle`` into ``folder`` and return its files.
 
     Args:
@@ -66,6 +74,7 @@ def write(folder: Path, bundle: Path, device: Device, fit: dict[str, Any], title
         device: A profile with a ``firmware`` part.
         fit: What ``check`` found: ``arena_bytes`` as measured, and ``flash_bytes`` without test vectors.
         title: What the model is called, for people.
+        expected: Answers to hold the device's against, in place of the bundle's.
 
     Raises:
         NoRoomError: flash holds the model, but not one test vector beside it.
@@ -74,7 +83,7 @@ def write(folder: Path, bundle: Path, device: Device, fit: dict[str, Any], title
     asked = _asked(device)
     room = device.memory.flash_bytes - int(fit["flash_bytes"])
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    roles = vectors.of_bundle(bundle, manifest["roles"], asked.vectors, room)
+    roles = vectors.of_bundle(bundle, manifest["roles"], asked.vectors, room, expected)
     if not roles:
         raise NoRoomError(f"{device.name} has {room:,} bytes of flash left, less than one test vector takes.")
     content = Content(

@@ -138,15 +138,18 @@ class Role:
         return sum(array.values.nbytes for array in self.arrays)
 
 
-def of_bundle(folder: Path, exports: Mapping[str, Any], most: int, room: int) -> tuple[Role, ...]:
+def of_bundle(
+    folder: Path, exports: Mapping[str, Any], most: int, room: int, answers: Arrays | None = None
+) -> tuple[Role, ...]:
     """Return every role with its first examples: at most ``most``, and as many as ``room`` bytes hold.
 
-    Nothing where not even one example of each has room.
+    Nothing where not even one example of each has room. ``answers`` are expected in place of the bundle's.
 
     Raises:
         RequestError: a tensor is of a type that no C array has.
     """
-    inputs, expected = load_arrays(folder / "inputs.npz"), load_arrays(folder / "expected.npz")
+    inputs = load_arrays(folder / "inputs.npz")
+    expected = {**load_arrays(folder / "expected.npz"), **(answers or {})}
     models = {title: (folder / export["file"]).read_bytes() for title, export in exports.items()}
     for examples in range(most, 0, -1):
         roles = tuple(

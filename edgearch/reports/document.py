@@ -19,7 +19,7 @@ DEPLOYMENT, COMPARISON, CHECK, RUN, REGRESSION = (
 _CHECKED = ("artifacts", "sizes", "fit", "placement", "accelerator")
 _FACTS = (
     *_CHECKED, "where", "trained_on", "gate", "score", "parity", "runtimes", "machine", "condition",
-    "float32", "rewrites", "pruning", "mixed",
+    "float32", "rewrites", "pruning", "mixed", "emulation",
 )  # fmt: skip
 NO_HOST = (
     "No host was named, so this machine stood in for the device. "

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from edgearch.reports import (
     comparing,
+    emulating,
     figures,
     graphs,
     lengths,
@@ -83,6 +84,7 @@ def deployment(document: Document) -> str:
             _section("", rewriting.rewrites(document)),
             _section("", rewriting.kept(document)),
             _section("", placing.placement(document)),
+            _section("", emulating.emulation(document)),
             _section("", figures.memory(document), half=True),
             _section("", figures.operators(document), half=True),
             _section("", figures.parity(document), half=True),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from edgearch.reports import (
     comparing,
+    emulating,
     figures,
     lengths,
     placing,
@@ -40,6 +41,7 @@ def deployment(document: Document) -> str:
             figures.memory(document),
             figures.unsupported(document),
             placing.placement(document),
+            emulating.emulation(document),
             figures.parity(document),
             figures.gate(document),
             rewriting.rewrites(document),

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from edgearch.reports import (
     comparing,
+    emulating,
     figures,
     lengths,
     placing,
@@ -46,6 +47,7 @@ def deployment(document: Document) -> RenderableType:
         figures.memory(document),
         figures.unsupported(document),
         _accelerated(document),
+        emulating.emulation(document),
         _parity(document),
         rewriting.rewrites(document),
         rewriting.kept(document),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgearch import processes
 from edgearch.errors import ToolError
 from edgearch.profiles import Device
 from edgearch.tflite import edgetpu
@@ -113,7 +112,7 @@ def _compile(compiler: Compiler, program: str, role: str, path: Path, folder: Pa
     source = shutil.copyfile(path, folder / f"{role}.tflite")
     made = folder / f"{role}{compiler.suffix}.tflite"
     try:
-        code, said = _run([program, *compiler.arguments, str(folder), str(source)])
+        code, said = processes.run([program, *compiler.arguments, str(folder), str(source)], TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise _failed(compiler, role, f"it took longer than {TIMEOUT_SECONDS} s") from error
     except OSError as error:
@@ -124,26 +123,6 @@ def _compile(compiler: Compiler, program: str, role: str, path: Path, folder: Pa
     made.with_suffix(".log").write_text(said + "\n", encoding="utf-8")
     ops = tflite.read(made).ops()
     return sum(count for op, count in ops.items() if op != compiler.operator)
-
-
-def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a program and return its exit code and what it printed; out of time, all of it is ended."""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # the compiler starts a process of its own, which is to end with it
-    ) as child:
-        try:
-            said, _ = child.communicate(timeout=TIMEOUT_SECONDS)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            raise
-    return child.returncode, said.strip()
 
 
 def _failed(compiler: Compiler, role: str, why: str) -> ToolError:

@@ -1,17 +1,23 @@
-"""Ship the bundle, run it in every runtime the profile allows, and score what the device answered."""
+"""Ship the bundle, run it in every runtime the profile allows, and score what the device answered.
+
+A microcontroller that is not there is emulated too, where a source tree of TensorFlow Lite Micro is named.
+"""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from edgearch import transports
+from edgearch import firmware, transports
 from edgearch.errors import DeviceError
+from edgearch.firmware import emulator
 from edgearch.profiles import Device, Strict
 from edgearch.stages import _bundle, _device, package, validate
 from edgearch.transports import Transport
-from edgearch.work import Work, load_arrays, save_arrays
+from edgearch.work import Arrays, Request, Work, load_arrays, save_arrays
 
 DEPENDS = ("device", "host", "task")
 PACKAGES = ("scipy", "numpy")
@@ -23,6 +29,12 @@ class Settings(Strict):
     """``seconds``: how long each runtime is timed, after one pass over all test inputs."""
 
     seconds: float = Field(default=1.5, gt=0, le=600)
+
+
+def machine(request: Request) -> str | None:
+    """Return the source tree that firmware is built of and run in an emulator, if any."""
+    sources = None if request.host else emulator.tree(request.device)
+    return str(sources) if sources else None
 
 
 def run(work: Work, settings: Settings) -> Work:
@@ -49,7 +61,34 @@ def run(work: Work, settings: Settings) -> Work:
         score={**validate.compare_scores(work, outputs), "where": where},
         parity={**validate.parity(work, outputs), "where": where},
     )
-    return over_budget(measured, runtimes)
+    return over_budget(with_emulation(measured, outputs), runtimes)
+
+
+def with_emulation(work: Work, outputs: Arrays) -> Work:
+    """Build the firmware, run it in the emulator, and let what was linked and run there count as ``fit``.
+
+    Its answers are held against ``outputs``, those of TensorFlow Lite Micro's kernels on this machine.
+    """
+    device, sources = work.request.device, machine(work.request)
+    bundle = work.files["bundle/manifest.json"].parent
+    if sources is None or "fit" not in work.facts:
+        return work
+    with tempfile.TemporaryDirectory(prefix="edgearch-") as folder:
+        project = Path(folder) / "firmware"
+        try:
+            firmware.write(project, bundle, device, work.facts["fit"], work.request.variant, outputs)
+            found = emulator.run(project, device, Path(sources), work.progress)
+        except firmware.NoRoomError:  # package has said so
+            return work
+        except emulator.TooLargeError as error:
+            return work.failed(f"{device.name}: {error} Use int8 or a narrower variant.")
+    kept = {name: found[name] for name in ("where", "arena_bytes", "ram_bytes", "flash_bytes")}
+    emulated = work.plus(emulation=found, fit={**work.facts["fit"], **kept})
+    if found["ok"]:
+        return emulated
+    return emulated.failed(
+        "On the emulated processor the answers differ from those of the same kernels here."
+    )
 
 
 def _float32(

@@ -185,6 +185,21 @@ def placed() -> Document:
     }
 
 
+def emulated() -> Document:
+    """Return a deployment to a microcontroller whose firmware ran on an emulated one."""
+    roles = {
+        "encoder": {
+            "examples": 8, "steps": 1, "instructions": 1_234_560, "values": 80, "equal": 79,
+            "largest_difference": 1.0,
+        },
+        "step": {
+            "examples": 8, "steps": 10, "instructions": 40_000, "values": 80, "equal": 80,
+            "largest_difference": 0.0,
+        },
+    }  # fmt: skip
+    return deployment() | {"emulation": {"where": "emulated", "ok": True, "roles": roles}}
+
+
 def failed() -> Document:
     """Return a deployment that a check ended: nothing was scored or measured."""
     document = deployment()
