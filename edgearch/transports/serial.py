@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import itertools
 import json
 import re
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ import numpy as np
 
 from edgearch.agent import bundle, measuring, worker
 from edgearch.agent.driving import Drive
+from edgearch.agent.failure import AgentError
 from edgearch.errors import DeviceError
 from edgearch.profiles import Device, Host
 from edgearch.work import Progress, save_arrays, silent
@@ -28,68 +32,100 @@ ADDRESS = re.compile(r"/dev/.*")
 EXAMPLE = "/dev/ttyACM0"
 CHUNK = 64  # bytes of a tensor in one line: the firmware's kChunk
 TRIES = 4
-HELLO_SECONDS = 2.0  # each try: many boards start anew when their port is opened
-SECONDS = 60.0  # of an inference
+QUICK_SECONDS = 2.0  # each try: many boards start anew when their port is opened
+SECONDS = 60.0  # of an inference, or of making a role ready
 BAUD = 115_200
 RUNTIME = "tflm"
+DAMAGED = 0  # the number of what arrived damaged; questions have others
+LONGEST = 4096  # bytes of a line
+SHOWN = 120  # characters of a log's line in an error
+_FRAME = re.compile(rb"@((\d{1,10}) ([^@]*)) ([0-9a-f]{8})\n\Z")
 
 
 class Line:
-    """One question at a time, each with a checksum, asked again where it or its answer came damaged."""
+    """One question at a time, each with a number and a checksum, asked again where no whole answer comes.
+
+    An answer bears its question's number: late ones, and those of a run before this one, are left out.
+    """
 
     def __init__(self, port: Any, place: str) -> None:
         self._port = port
         self.place = place
+        self._numbers = itertools.count(1 + secrets.randbelow(2**31))  # other than those of the run before
+        self._printed = ""  # the last line of a log since the question
 
-    def ask(self, question: str, expected: str, seconds: float = SECONDS) -> str:
-        """Return what follows the word ``expected`` in the board's answer.
+    def ask(self, question: str, expected: str, seconds: float = QUICK_SECONDS) -> str:
+        """Return what follows the word ``expected`` in the board's answer; ``seconds`` are those of each try.
 
         Raises:
             DeviceError: no answer, none that is whole, another than expected, or the port is gone.
         """
         import serial
 
-        heard = b""
+        number, self._printed = next(self._numbers), ""
         try:
-            self._port.timeout = seconds
             for _ in range(TRIES):
-                self._port.reset_input_buffer()
-                self._port.write(framed(question))
-                heard = self._port.read_until(b"\n", 4096)
-                answer = unframed(heard)
-                if answer is not None and answer != "damaged":
+                self._port.write(framed(number, question))
+                answer = self._answer(number, seconds)
+                if answer is not None:
                     return self._rest(answer, question, expected)
         except (serial.SerialException, OSError) as error:
             raise DeviceError(
                 f"{self.place}: the board went away in the middle of a run ({error}). Plug it in and run "
                 "the same command: it goes on at `measure`."
             ) from error
-        what = f"only {heard[:40]!r}" if heard else "nothing"
+        what = f"only {self._printed!r}" if self._printed else "nothing whole"
         raise DeviceError(
             f"{self.place}: expected an answer of edgearch's firmware, heard {what} after {TRIES} attempts. "
-            "Check the port and that the board runs the sketch `serve`."
+            "Check the port and that the board runs the sketch `serve`; one that is still in an inference of "
+            "an earlier run answers after it."
         )
+
+    def _answer(self, number: int, seconds: float) -> str | None:
+        """Return the answer of that number; ``None``: none came in time, or it is to be asked for again."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._port.timeout = left
+            found, text = unframed(self._port.read_until(b"\n", LONGEST))
+            if found == number:
+                return text
+            if found == DAMAGED:
+                return None
+            if found is None and text:
+                self._printed = text[:SHOWN]
+        return None
 
     def _rest(self, answer: str, question: str, expected: str) -> str:
         word, _, rest = answer.partition(" ")
-        if word != expected:
-            raise DeviceError(
-                f"{self.place}: the board answered {word!r} to {question.partition(' ')[0]!r}, expected "
-                f"{expected!r}. Its tensor arena may be too small for its kernels: see the firmware's README."
-            )
-        return rest
+        if word == expected:
+            return rest
+        remedy = (
+            "Its tensor arena may be too small for its kernels: see the firmware's README."
+            if word == "failed"
+            else "Flash the firmware that this version of edgearch makes."
+        )
+        printed = f" The last line that it printed is {self._printed!r}." if self._printed else ""
+        raise DeviceError(
+            f"{self.place}: the board answered {word!r} to {question.partition(' ')[0]!r}, expected "
+            f"{expected!r}.{printed} {remedy}"
+        )
 
 
-def framed(text: str) -> bytes:
-    """Return ``text`` as a line: ``@``, itself, a blank, its CRC-32 in eight hexadecimal digits."""
-    return f"@{text} {binascii.crc32(text.encode()):08x}\n".encode()
+def framed(number: int, text: str) -> bytes:
+    """Return a line: ``@``, the number, ``text``, the CRC-32 of both in eight hexadecimal digits."""
+    content = f"{number} {text}"
+    return f"@{content} {binascii.crc32(content.encode()):08x}\n".encode()
 
 
-def unframed(line: bytes) -> str | None:
-    """Return the text of a line, ``None`` if it is damaged or cut; what stands before ``@`` is noise."""
-    text, _, found = line[line.rfind(b"@") + 1 :].rstrip(b"\n").rpartition(b" ")
-    whole = line.endswith(b"\n") and found == f"{binascii.crc32(text):08x}".encode()
-    return text.decode("utf-8", "replace") if whole else None
+def unframed(line: bytes) -> tuple[int | None, str]:
+    """Return a line's number and text; what stands before ``@`` is noise.
+
+    A line that is damaged or cut has the number ``DAMAGED``; one without ``@`` is a log's and has none.
+    """
+    found = _FRAME.search(line)
+    if found and binascii.crc32(found[1]) == int(found[4], 16):
+        return int(found[2]), found[3].decode("utf-8", "replace")
+    return DAMAGED if b"@" in line else None, line.decode("utf-8", "replace").strip()
 
 
 class BoardSession:
@@ -97,7 +133,7 @@ class BoardSession:
 
     def __init__(self, line: Line, role: int, export: dict[str, Any], milliseconds: Callable[[int], float]):
         self._line, self._export, self._milliseconds = line, export, milliseconds
-        self._arena = int(line.ask(f"open {role}", "opened"))
+        self._arena = int(line.ask(f"open {role}", "opened", SECONDS))
         self.inferences: list[float] = []
 
     def set_input(self, position: int, value: np.ndarray) -> None:
@@ -107,9 +143,8 @@ class BoardSession:
             self._line.ask(f"set {position} {start} {content[start : start + CHUNK].hex()}", "done")
 
     def invoke(self) -> None:
-        """Run the model once and keep the board's own time."""
-        number = len(self.inferences) + 1  # asked for again after a damaged answer, it is not run again
-        self.inferences.append(self._milliseconds(int(self._line.ask(f"run {number}", "ran"))))
+        """Run the model once, even if it is asked for again, and keep the board's own time."""
+        self.inferences.append(self._milliseconds(int(self._line.ask("run", "ran", SECONDS))))
 
     def output(self, position: int) -> np.ndarray:
         """Fetch an output tensor."""
@@ -173,24 +208,23 @@ class Serial:
 
     def _hello(self) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = json.loads(self._line.ask("hello", "hello", HELLO_SECONDS))
+            found: dict[str, Any] = json.loads(self._line.ask("hello", "hello"))
         except (ValueError, DeviceError) as error:
             raise DeviceError(f"{error} {self._how_to_flash()}") from error
         return found
 
     def _measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        folder = bundle.unpack(str(self._folder / request["bundle"]), str(self._folder))
+        try:
+            folder = bundle.unpack(str(self._folder / request["bundle"]), str(self._folder))
+        except AgentError as error:
+            raise DeviceError(f"{self._line.place}: {error}") from error
         manifest = bundle.read_manifest(folder)
-        hello = self._hello()
-        found, wanted = (
-            (hello.get("board"), hello.get("digest")),
-            (self._device.name, bundle.models_digest(manifest)),
-        )
-        if found != wanted:
+        digest, hello = bundle.models_digest(manifest), self._hello()
+        if hello.get("board") != self._device.name or hello.get("digest") != digest:
             raise DeviceError(
                 f"{self._line.place}: the board runs the firmware of {hello.get('model')!r} for "
-                f"{found[0]!r} (models {found[1]}); expected {wanted[0]!r} (models {wanted[1]}). "
-                f"{self._how_to_flash()}"
+                f"{hello.get('board')!r} (models {hello.get('digest')}); expected {self._device.name!r} "
+                f"(models {digest}). {self._how_to_flash()}"
             )
         files = [export["file"] for export in manifest["roles"].values()]
 

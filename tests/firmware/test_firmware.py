@@ -305,6 +305,63 @@ def test_parts_of_a_project_are_those_that_the_profile_asks_for(board: Deployed,
     compile_parts(tmp_path / "stm32f746", flags_of(profiles.device("stm32f746")), tmp_path / "objects")
 
 
+ARDUINO = """
+#pragma once
+#include <stdint.h>
+#include <stdlib.h>
+struct Console {
+  void begin(long) {}
+  void print(const char*) {}
+  int read() { return -1; }
+  explicit operator bool() const { return true; }
+};
+static Console Serial;
+static uint32_t now;
+static uint32_t micros() { return now; }
+"""
+ACROSS_A_WRAP = """
+namespace edgearch {
+[[noreturn]] void Serve(const Board&, int (*)()) { abort(); }
+bool Run(const Board&) { return true; }
+}
+int main() {
+  now = 4294967290u;
+  const uint64_t start = Ticks();
+  now = 20;
+  const uint64_t inside = Ticks();
+  now = 4294967295u;
+  return inside - start == 26 && Ticks() - inside == 4294967275u ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.parametrize("sketch", ["run_test_vectors", "serve"])
+def test_ticks_of_a_sketch_go_on_where_micros_begins_anew(
+    sketch: str, board: Deployed, tmp_path: Path
+) -> None:
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("no g++: install g++")
+    device = profiles.device("esp32s3")
+    project = tmp_path / "firmware"
+    firmware.write(project, board.bundle, device, board.done.document["fit"], "mlp")
+    assert device.firmware and device.firmware.arduino
+    (tmp_path / device.firmware.arduino.library_header).write_text(ARDUINO, encoding="utf-8")
+    ino = project / "examples" / sketch / f"{sketch}.ino"
+    main = tmp_path / "main.cc"
+    main.write_text(f'#include "{ino}"\n{ACROSS_A_WRAP}', encoding="utf-8")
+    built = tmp_path / "main"
+    folders = (f"-I{tmp_path}", f"-I{project / 'src'}")
+    done = subprocess.run(
+        [compiler, *STRICT, *folders, str(main), "-o", str(built)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([built], check=False).returncode == 0
+
+
 def flags_of(device: Device) -> tuple[str, ...]:
     assert device.firmware and device.firmware.bare_metal
     return device.firmware.bare_metal.cpu_flags

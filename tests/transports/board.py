@@ -1,7 +1,8 @@
 """A board that is none: the firmware's end of the serial line on a pty, over LiteRT's reference kernels.
 
 Run as ``board.py BUNDLE HABIT``; prints the port. Habits: ``good``, ``noisy`` (every 20th answer
-comes damaged), ``other`` (it has other models), ``gone`` (unplugged in mid-run), ``silent``.
+comes damaged, a log line before every 7th, and first of all the answer to a run before), ``other`` (it has
+other models), ``small`` (no room for the tensor arena), ``gone`` (unplugged in mid-run), ``silent``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from edgearch.agent import bundle
 from edgearch.runtimes import litert
-from edgearch.transports.serial import framed, unframed
+from edgearch.transports.serial import DAMAGED, framed, unframed
 
 
 class Board:
@@ -25,9 +26,10 @@ class Board:
         self.manifest = bundle.read_manifest(folder)
         self.roles = list(self.manifest["roles"].values())
         self.answers = 0
-        self.ran = ""
+        self.ran = 0
 
-    def answer(self, text: str) -> str:
+    def answer(self, number: int, text: str) -> str:
+        self.number = number
         word, *rest = text.split(" ")
         return str(getattr(self, word)(*rest))
 
@@ -37,10 +39,12 @@ class Board:
         return "hello " + json.dumps(said)
 
     def open(self, role: str) -> str:
+        if self.habit == "small":
+            return "failed"
         self.export = self.roles[int(role)]
         self.session = litert.open_model(str(self.folder / self.export["file"]), 1, "reference")
         self.inputs = [bytearray(_array(one).tobytes()) for one in self.export["inputs"]]
-        self.ran = ""
+        self.ran = 0
         return "opened 4096"
 
     def reset(self) -> str:
@@ -52,15 +56,15 @@ class Board:
         self.inputs[int(position)][int(offset) : int(offset) + len(content)] = content
         return "done"
 
-    def run(self, number: str) -> str:
-        if number != self.ran:
+    def run(self) -> str:
+        if self.number != self.ran:
             for position, (content, tensor) in enumerate(
                 zip(self.inputs, self.export["inputs"], strict=True)
             ):
                 value = np.frombuffer(bytes(content), tensor["dtype"]).reshape(tensor["shape"])
                 self.session.set_input(position, value)
             self.session.invoke()
-            self.ran = number
+            self.ran = self.number
         return "ran 1500"
 
     def get(self, position: str, offset: str, count: str) -> str:
@@ -74,16 +78,23 @@ class Board:
             while b"\n" in line:
                 whole, _, line = line.partition(b"\n")
                 if self.habit != "silent":
-                    self.say(port, unframed(whole + b"\n"))
+                    self.say(port, *unframed(whole + b"\n"))
 
-    def say(self, port: int, question: str | None) -> None:
+    def say(self, port: int, number: int | None, question: str) -> None:
         self.answers += 1
         if self.habit == "gone" and self.answers > 40:
             sys.exit()
-        said = framed(self.answer(question) if question else "damaged")
-        if self.habit == "noisy" and self.answers % 20 == 0:
+        said = framed(number, self.answer(number, question)) if number else framed(DAMAGED, "damaged")
+        if self.habit == "small" and question.startswith("open"):
+            said = b"Failed to allocate 4096 bytes\r\n" + said
+        os.write(port, self.noisy(said) if self.habit == "noisy" else said)
+
+    def noisy(self, said: bytes) -> bytes:
+        if self.answers % 20 == 0:
             said = b"\xff\x00boot" + said.replace(b" ", b"!", 1)
-        os.write(port, said)
+        if self.answers % 7 == 0:
+            said = b"a log\r\n" + said
+        return framed(1, "ran 7") + said if self.answers == 1 else said
 
 
 def _array(tensor: dict[str, object]) -> np.ndarray:

@@ -15,7 +15,7 @@ from edgearch import profiles
 from edgearch.errors import DeviceError
 from edgearch.profiles import Host
 from edgearch.transports import serial
-from edgearch.work import load_arrays
+from edgearch.work import load_arrays, silent
 from tests.conftest import ROOT, Deployed, run_edgearch
 
 # One epoch: what is tested is the line, not the accuracy.
@@ -71,6 +71,10 @@ def test_board_answers_every_example_as_the_kernels_on_this_machine_do(
     ("habit", "expected"),
     [
         ("other", ["runs the firmware of 'a test'", "models other", "arduino-cli compile --upload"]),
+        (
+            "small",
+            ["'failed' to 'open'", "printed is 'Failed to allocate 4096 bytes'", "arena may be too small"],
+        ),
         ("gone", ["went away in the middle of a run"]),
         ("silent", ["heard nothing", "arduino-cli compile --upload"]),
     ],
@@ -94,6 +98,29 @@ def test_firmware_that_an_error_points_to_is_there(simulated: Deployed) -> None:
     assert (Path(sketch.rstrip(";")) / "serve.ino").is_file()
 
 
+def test_file_is_not_run_on_a_board_which_runs_the_models_of_its_firmware(simulated: Deployed) -> None:
+    path = str(simulated.bundle / "model.tflite")
+    done = simulated.again("run", path, "--device", "mcu", "--host", "/dev/ttyNONE")
+    assert done.code == 2
+    said = " ".join(done.stderr.split())
+    for part in ("built into its firmware", "edgearch deploy", "without a host"):
+        assert part in said
+    here = simulated.again("run", path, "--device", "mcu", "--json")
+    assert here.code == 0, here.stderr
+    assert here.document["where"] == "simulated"
+
+
+def test_bundle_that_arrived_damaged_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bundle.zip").write_bytes(b"no archive")
+    board = serial.Serial(profiles.device("mcu"), serial.Line(None, "/dev/ttyNONE"), lambda: None)
+    try:
+        board.send(tmp_path / "bundle.zip", "bundle.zip")
+        with pytest.raises(DeviceError, match="/dev/ttyNONE: The bundle arrived damaged"):
+            board.call({"do": "measure", "bundle": "bundle.zip"}, silent)
+    finally:
+        board.close()
+
+
 def test_port_that_is_missing_is_refused_with_the_remedy() -> None:
     with pytest.raises(DeviceError, match="no such port"):
         serial.connect(profiles.device("mcu"), Host(address="/dev/ttyNONE"))
@@ -111,8 +138,14 @@ def test_port_that_another_deployment_holds_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"@done", b"@done 00000000\n", serial.framed("done")[:-1], b"\xff\xfe\n"]
+    "line",
+    [b"@done", b"@7 done 00000000\n", serial.framed(7, "done")[:-1], serial.framed(7, "done")[:-3] + b"\n"],
 )
 def test_damaged_line_is_no_answer(line: bytes) -> None:
-    assert serial.unframed(line) is None
-    assert serial.unframed(b"noise@" + serial.framed("done")) == "done"
+    assert serial.unframed(line)[0] == serial.DAMAGED
+    assert serial.unframed(b"noise@" + serial.framed(7, "done")) == (7, "done")
+
+
+def test_line_of_a_log_has_no_number() -> None:
+    assert serial.unframed(b"Failed to allocate\r\n") == (None, "Failed to allocate")
+    assert serial.unframed(b"") == (None, "")

@@ -13,6 +13,15 @@ struct Board {
   uint32_t ticks_per_second;
 };
 
+// Counts on in 64 bits where a counter of 32 begins anew, as Arduino's micros() does after 71.6 minutes.
+inline uint64_t Unwrapped(uint32_t count) {
+  static uint64_t total = 0;
+  static uint32_t last = 0;
+  total += static_cast<uint32_t>(count - last);
+  last = count;
+  return total;
+}
+
 // Runs every role on every test vector and prints one JSON document; says whether all ran and agree.
 bool Run(const Board& board);
 

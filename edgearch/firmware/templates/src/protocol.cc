@@ -33,6 +33,19 @@ bool Number(const char** text, uint32_t* value) {
   return *text != begin && found <= UINT32_MAX;
 }
 
+constexpr size_t kDecimal = 21;  // the digits of any number of 64 bits, and their end
+
+// Writes a decimal number to the end of `text`; returns where it begins.
+const char* Decimal(uint64_t value, char (&text)[kDecimal]) {
+  char* begin = text + kDecimal - 1;
+  *begin = '\0';
+  do {
+    *--begin = kDigits[value % 10];
+    value /= 10;
+  } while (value > 0);
+  return begin;
+}
+
 const char* After(const char* line, const char* word) {
   const size_t length = strlen(word);
   const bool same = strncmp(line, word, length) == 0 && (line[length] == ' ' || line[length] == '\0');
@@ -55,28 +68,39 @@ void Protocol::Take(char character) {
   }
 }
 
-void Protocol::Answer() {
-  if (too_long_ || length_ <= kSum) return Say("damaged");
+// Takes the line's number and returns what follows; nullptr: it arrived damaged.
+const char* Protocol::Question() {
+  if (too_long_ || length_ <= kSum) return nullptr;
   const size_t length = length_ - kSum;
   uint32_t sum = 0;
   for (size_t index = length + 1; index < length_; ++index) {
-    if (Digit(line_[index]) < 0) return Say("damaged");
+    if (Digit(line_[index]) < 0) return nullptr;
     sum = sum << 4 | static_cast<uint32_t>(Digit(line_[index]));
   }
-  if (sum != Crc(0, line_, length)) return Say("damaged");
+  if (sum != Crc(0, line_, length)) return nullptr;
   line_[length] = '\0';
-  if (After(line_, "hello") != nullptr) return Say("hello ", hello_);
-  if (const char* rest = After(line_, "open")) {
+  const char* text = line_;
+  return edgearch::Number(&text, &number_) && number_ > 0 && *text == ' ' ? text + 1 : nullptr;
+}
+
+void Protocol::Answer() {
+  const char* question = Question();
+  if (question == nullptr) {
+    number_ = 0;
+    return Say("damaged");
+  }
+  if (After(question, "hello") != nullptr) return Say("hello ", hello_);
+  if (const char* rest = After(question, "open")) {
     uint32_t role = 0;
     uint32_t arena_bytes = 0;
-    ran_ = false;
+    run_ = 0;
     if (!edgearch::Number(&rest, &role) || !served_.Open(role, &arena_bytes)) return Say("failed");
     return Number("opened ", arena_bytes);
   }
-  if (After(line_, "reset") != nullptr) return Say(served_.Reset() ? "done" : "failed");
-  if (const char* rest = After(line_, "set")) return Set(rest);
-  if (const char* rest = After(line_, "get")) return Get(rest);
-  if (const char* rest = After(line_, "run")) return Run(rest);
+  if (After(question, "reset") != nullptr) return Say(served_.Reset() ? "done" : "failed");
+  if (const char* rest = After(question, "set")) return Set(rest);
+  if (const char* rest = After(question, "get")) return Get(rest);
+  if (After(question, "run") != nullptr) return Run();
   Say("failed");
 }
 
@@ -115,37 +139,31 @@ void Protocol::Get(const char* text) {
   Say("data ", digits);
 }
 
-void Protocol::Run(const char* text) {
-  uint32_t number = 0;
-  if (!edgearch::Number(&text, &number)) return Say("failed");
-  if (!ran_ || number != run_) {
-    if (!served_.Invoke(&ticks_)) return Say("failed");
-    ran_ = true;
-    run_ = number;
-  }
+void Protocol::Run() {
+  if (number_ != run_) ran_ = served_.Invoke(&ticks_);
+  run_ = number_;
+  if (!ran_) return Say("failed");
   Number("ran ", ticks_);
 }
 
 void Protocol::Number(const char* word, uint64_t value) {
-  char text[24];
-  char* begin = text + sizeof text - 1;
-  *begin = '\0';
-  do {
-    *--begin = kDigits[value % 10];
-    value /= 10;
-  } while (value > 0);
-  Say(word, begin);
+  char text[kDecimal];
+  Say(word, Decimal(value, text));
 }
 
 void Protocol::Say(const char* word, const char* rest) {
-  const uint32_t sum = Crc(Crc(0, word, strlen(word)), rest, strlen(rest));
+  char number[kDecimal];
+  const char* const parts[] = {Decimal(number_, number), " ", word, rest};
+  uint32_t sum = 0;
+  write_("@");
+  for (const char* part : parts) {
+    sum = Crc(sum, part, strlen(part));
+    write_(part);
+  }
   char text[kSum + 2] = " ";
   for (int digit = 0; digit < 8; ++digit) text[1 + digit] = kDigits[sum >> (28 - 4 * digit) & 15];
   text[kSum] = '\n';
   text[kSum + 1] = '\0';
-  write_("@");
-  write_(word);
-  write_(rest);
   write_(text);
 }
 

@@ -31,12 +31,13 @@ class Protocol {
   void Take(char character);
 
  private:
+  const char* Question();
   void Answer();
   void Say(const char* word, const char* rest = "");
   void Number(const char* word, uint64_t value);
   void Set(const char* text);
   void Get(const char* text);
-  void Run(const char* text);
+  void Run();
 
   Served& served_;
   void (*write_)(const char* text);
@@ -44,8 +45,9 @@ class Protocol {
   char line_[2 * kChunk + 64];
   size_t length_ = 0;
   bool too_long_ = false;
+  uint32_t number_ = 0;  // of the question, and so of its answer; 0: it arrived damaged
+  uint32_t run_ = 0;     // the question that the last inference answered: asked again, it is not run again
   bool ran_ = false;
-  uint32_t run_ = 0;  // the number of the last inference, and its ticks: one that is asked for again is not run again
   uint64_t ticks_ = 0;
 };
 
