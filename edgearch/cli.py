@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our stdout has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a full disk, a folder that may not be written
+    except (OSError, MemoryError) as error:  # a full disk, a folder that may not be written, a huge model
         if options.debug:
             raise
-        print(f"edgearch: {error.strerror or error}: {error.filename or 'no file named'}.", file=sys.stderr)
+        print(f"edgearch: {_of_the_system(error)}", file=sys.stderr)
         return RequestError.exit_code
     except Exception as error:  # nobody should have to read a traceback to learn that this is our fault
         if options.debug:
@@ -70,6 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return ToolError.exit_code
+
+
+def _of_the_system(error: OSError | MemoryError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename or 'no file named'}."
+    return f"This machine has too little memory for it: {error}."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -358,10 +364,15 @@ def _probed(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from edgearch import probing
+    from edgearch.transports import _adb
 
     found = probing.probe()
     if not found and not arguments.json:
-        print("Nothing found: no Coral stick, serial port or phone here, and no host in your config.toml.")
+        seen = "" if _adb.program() else " (adb is not on PATH, and without it none is seen)"
+        print(
+            "Nothing found: no Coral stick and no serial port here, no host that ssh reaches in your "
+            f"config.toml, and no phone{seen}."
+        )
         return 0
     rows = [asdict(one) for one in found]
     said = {True: "ready", False: "not ready"}

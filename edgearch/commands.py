@@ -61,6 +61,7 @@ def compare(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, A
     request = _plugged_in(resolve(model, options))
     ladder = pipeline.ladder()
     _check_again(options.again, ladder)
+    ladder = _each_with_settings(ladder, options.settings)
     documents = []
     for one in ladder:
         watcher.opened(one.name)
@@ -69,7 +70,7 @@ def compare(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, A
             documents.append(document.refused(one, request, reason))
             continue
         try:
-            documents.append(_deploy(request, _with_settings(one, options.settings), options, watcher)[0])
+            documents.append(_deploy(request, one, options, watcher)[0])
         except (CheckError, ToolError) as error:
             documents.append(document.refused(one, request, str(error)))
     result = document.comparison(request, documents)
@@ -80,10 +81,12 @@ def compare(model: str, options: Options, watcher: Watcher) -> tuple[dict[str, A
 
 def check(model: str, options: Options, watcher: Watcher) -> dict[str, Any]:
     """Say whether a model or a ``.tflite`` file will fit a device; nothing is trained, nothing is kept."""
-    if model.endswith(TFLITE):
+    if _is_file(model):
+        _refuse_unused(model, options)
         with tempfile.TemporaryDirectory(prefix="edgearch-") as folder:
             work = existing.checked(*_file(model, options), Path(folder), watcher.started("check"))
-            return _file_document(document.CHECK, work)
+            found = _file_document(document.CHECK, work)
+            return {**found, "where": work.facts["fit"]["where"], "notes": work.facts.get("notes", [])}
     request = resolve(model, options)
     chosen = pipeline.read(options.pipeline or request.device.default_pipeline)
     untrained = chosen.only("train", "convert", "quantize", "check").having("train", epochs=0)
@@ -93,7 +96,7 @@ def check(model: str, options: Options, watcher: Watcher) -> dict[str, Any]:
 
 def run(model: str, options: Options, watcher: Watcher, inputs: Path | None) -> tuple[dict[str, Any], Path]:
     """Run an existing ``.tflite`` file on a device; return the document and the folder with its outputs."""
-    if not model.endswith(TFLITE):
+    if not _is_file(model):
         raise RequestError(
             f"{model!r} is not a {TFLITE} file. To train and deploy a model of ours: "
             f"edgearch deploy {model} --device {options.device}."
@@ -121,6 +124,18 @@ def run(model: str, options: Options, watcher: Watcher, inputs: Path | None) -> 
     return result, folder
 
 
+def _is_file(model: str) -> bool:
+    return model.lower().endswith(TFLITE)
+
+
+def _refuse_unused(model: str, options: Options) -> None:
+    """Raise a RequestError for options that say how a model is made: a file is made already."""
+    for name in ("pipeline", "dataset", "data_folder"):
+        if getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise RequestError(f"{option} is for models of ours; {model} is a finished file.")
+
+
 def regress(model: str | None, options: Options, allowed: float, accept: bool) -> dict[str, Any]:
     """Hold the latest measurements on a device against the last accepted ones.
 
@@ -139,6 +154,10 @@ def regress(model: str | None, options: Options, allowed: float, accept: bool) -
 
 def resolve(model: str, options: Options) -> Request:
     """Look every name up before anything starts."""
+    if _is_file(model):
+        raise RequestError(
+            f"{model!r} is a finished file, and this verb trains a model. Use edgearch run or edgearch check."
+        )
     variant = models.find(model)
     purpose = variant.purpose
     dataset = options.dataset or purpose.dataset
@@ -296,13 +315,30 @@ def _check_again(again: Iterable[str], pipelines: Iterable[Pipeline]) -> None:
 
 
 def _with_settings(chosen: Pipeline, settings: Sequence[str]) -> Pipeline:
-    for one in settings:
-        target, equals, text = one.partition("=")
-        stage, dot, key = target.partition(".")
-        if not (equals and dot and key):
-            raise RequestError(f"--set {one}: expected STAGE.KEY=VALUE, such as train.epochs=10.")
-        chosen = chosen.having(stage, **{key: _value(text)})
+    for stage, key, value in map(_setting, settings):
+        chosen = chosen.having(stage, **{key: value})
     return chosen
+
+
+def _each_with_settings(pipelines: Sequence[Pipeline], settings: Sequence[str]) -> list[Pipeline]:
+    """Change each setting where there is its stage; one that no pipeline has is refused."""
+    stages = [{step.name for step in one.steps} for one in pipelines]
+    for stage, _, _ in map(_setting, settings):
+        if stage not in set().union(*stages):
+            raise unknown("stage", stage, sorted(set().union(*stages)))
+    return [
+        _with_settings(one, [text for text in settings if _setting(text)[0] in has])
+        for one, has in zip(pipelines, stages, strict=True)
+    ]
+
+
+def _setting(text: str) -> tuple[str, str, object]:
+    """Return the stage, key and value of ``STAGE.KEY=VALUE``."""
+    target, equals, value = text.partition("=")
+    stage, dot, key = target.partition(".")
+    if not (equals and dot and key):
+        raise RequestError(f"--set {text}: expected STAGE.KEY=VALUE, such as train.epochs=10.")
+    return stage, key, _value(value)
 
 
 def _value(text: str) -> object:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import importlib.metadata
 import importlib.util
 import platform
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from edgearch import profiles
 from edgearch.agent import environment
+from edgearch.errors import DeviceError
+from edgearch.firmware import emulator
 from edgearch.runtimes import litert_gpu
+from edgearch.transports import _browser_program
 
 Finding = tuple[bool, str, str]
+_KEY = "[0-9a-f]" * 12  # environments are named after their runtime and a digest
 
 
 def findings() -> list[dict[str, Any]]:
@@ -55,7 +61,7 @@ def _runtime(name: str) -> Callable[[], Finding]:
 
     def probe() -> Finding:
         folder = platformdirs.user_cache_path("edgearch") / "stand-in"
-        made = sorted(folder.glob(f"environments/{name}-*/complete"))
+        made = sorted(folder.glob(f"environments/{name}-{_KEY}/complete"))
         if made:
             return True, f"ready in {made[-1].parent}", ""
         free = shutil.disk_usage(folder if folder.exists() else "/").free
@@ -92,6 +98,24 @@ def _vulkan() -> Finding:
     return bool(folder), f"no GPU: SwiftShader of {folder} emulates one" if folder else "no GPU", remedy
 
 
+def _browser() -> Finding:
+    try:
+        return True, _browser_program.find(), ""
+    except DeviceError as error:
+        return False, "none", str(error)
+
+
+def _edge_tpu_library() -> Finding:
+    found = ctypes.util.find_library("edgetpu")
+    return bool(found), found or "not installed", "docs/devices.md says which build of libedgetpu runs today."
+
+
+def _benchmark_model() -> Finding:
+    named = Path(str(profiles.device("mobile").benchmark_model)).expanduser()
+    there = named.is_file()
+    return there, str(named) if there else f"no {named}", "docs/devices.md says where it is to be had."
+
+
 def _hosts() -> Finding:
     known = profiles.hosts()
     text = ", ".join(f"{name} ({host.address})" for name, host in known.items())
@@ -115,6 +139,22 @@ _PROBES: dict[str, Callable[[], Finding]] = {
     "emulator qemu-aarch64": _program(
         "qemu-aarch64-static", "--version", "sudo apt install qemu-user-static"
     ),
+    "browser": _browser,
+    "browser: npm": _program("npm", "--version", "sudo apt install npm (it fetches LiteRT.js once)"),
+    "phone: adb": _program("adb", "--version", "sudo apt install adb"),
+    "phone: benchmark_model": _benchmark_model,
+    "firmware: arm-none-eabi-g++": _program(
+        "arm-none-eabi-g++", "--version", f"sudo apt install {emulator.PACKAGES['arm-none-eabi-g++']}"
+    ),
+    "firmware: cmake": _program("cmake", "--version", "sudo apt install cmake"),
+    "firmware: qemu-system-arm": _program(
+        "qemu-system-arm", "--version", "sudo apt install qemu-system-arm (it emulates a Cortex-M)"
+    ),
+    "firmware: arduino-cli": _program(
+        "arduino-cli", "version", "https://arduino.github.io/arduino-cli (it flashes boards)"
+    ),
+    "ethos-u: vela": _distribution("ethos-u-vela"),
+    "edge tpu library": _edge_tpu_library,
     "edge tpu compiler": _program(
         "edgetpu_compiler",
         "--version",

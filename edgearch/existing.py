@@ -23,17 +23,23 @@ RANDOM_EXAMPLES = 20
 def checked(path: Path, device: Device, host: Host | None, folder: Path, progress: Progress) -> Work:
     """Hold the file against a device; ``folder`` is scratch space."""
     model = tflite.read(path)
-    inputs = save_arrays(folder / f"{ROLE}.inputs.npz", random_inputs(model, 1))
     precision = costs.precision(model)
     request = Request(str(path), path.stem, "", device, "", host=host)
-    files = {f"{ROLE}.{precision}": path, f"{ROLE}.inputs": inputs}
+    files = {f"{ROLE}.{precision}": path}
+    if device.arena_runtime and costs.arena_bytes(model) <= device.memory.ram_bytes:  # it is run once
+        files[f"{ROLE}.inputs"] = save_arrays(folder / f"{ROLE}.inputs.npz", random_inputs(model, 1))
     work = Work(request, folder, files, {"roles": [ROLE], "precision": precision}, progress)
     return check.run(work, check.Settings())
 
 
 def ran(work: Work, inputs: Arrays, seconds: float) -> tuple[Work, dict[str, np.ndarray]]:
-    """Run a checked file on its device in every runtime; return the figures and the chosen one's outputs."""
+    """Run a checked file on its device in every runtime; return the figures and the chosen one's outputs.
+
+    Raises:
+        RequestError: the device runs no other models than those of its firmware.
+    """
     request, precision = work.request, work.facts["precision"]
+    _refuse_firmware(request)
     stacked = {f"{ROLE}/{name}": value for name, value in inputs.items()}
     folder = work.folder / "bundle"
     models = _bundle.models_of(work, precision)
@@ -61,6 +67,15 @@ def ran(work: Work, inputs: Arrays, seconds: float) -> tuple[Work, dict[str, np.
     facts["where"] = measure.chosen(runtimes)["where"]
     measured = work.plus(runtimes=runtimes, notes=notes, **facts)
     return measure.over_budget(measured, runtimes), driving.of_role(outputs, ROLE)
+
+
+def _refuse_firmware(request: Request) -> None:
+    if request.host and request.device.firmware:
+        raise RequestError(
+            f"{request.host.address}: {request.device.name} runs the models that were built into its "
+            "firmware, and no firmware is made of a file. Make one with edgearch deploy MODEL --device "
+            f"{request.device.name}; without a host, TensorFlow Lite Micro's kernels here run the file."
+        )
 
 
 def random_inputs(model: tflite.Model, examples: int, seed: int = 0) -> dict[str, np.ndarray]:

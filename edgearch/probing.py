@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import socket
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgearch import profiles
-from edgearch.errors import DeviceError
+from edgearch.errors import DeviceError, RequestError
 from edgearch.transports import _adb, ssh
 
 USB = Path("/sys/bus/usb/devices")
@@ -81,19 +84,43 @@ def _hosts() -> list[Found]:
 
 def _by_ssh(host: profiles.Host) -> bool:
     """Whether its transport is ssh: phones and boards are found where they are plugged in."""
-    if host.transport or host.device:
-        return (host.transport or profiles.device(str(host.device)).transport) == "ssh"
+    if host.transport:
+        return host.transport == "ssh"
+    if host.device:
+        with contextlib.suppress(RequestError):  # a profile of another project's, or a wrong one
+            return profiles.device(host.device).transport == "ssh"
     return bool(ssh.ADDRESS.fullmatch(host.address))
 
 
 def _host(name: str, host: profiles.Host) -> Found:
-    address, port = host.address.rpartition("@")[2], host.port or SSH_PORT
+    meant = _meant(host)
+    address, port = meant["hostname"], int(meant["port"])
+    between = meant.get("proxyjump") or meant.get("proxycommand")
+    if between:
+        said = f"{host.address}, by way of {between}: only a deployment tries that"
+        return Found("ssh", name, host.device or "", False, said)
     try:
         socket.create_connection((address, port), timeout=PATIENCE_SECONDS).close()
     except OSError as error:
         said = f"{host.address}, port {port}: {error.strerror or error}"
         return Found("ssh", name, host.device or "", False, said)
     return Found("ssh", name, host.device or "", True, f"{host.address}, port {port} answers")
+
+
+def _meant(host: profiles.Host) -> dict[str, str]:
+    """Return what ssh would do by the user's own config: an alias has another hostname, perhaps a proxy."""
+    plain = {"hostname": host.address.rpartition("@")[2], "port": str(host.port or SSH_PORT)}
+    program = shutil.which("ssh")
+    if program is None:
+        return plain
+    config = ["-F", str(host.ssh_config.expanduser())] if host.ssh_config else []
+    port = ["-p", str(host.port)] if host.port else []
+    done = subprocess.run(
+        [program, "-G", *config, *port, "--", host.address],
+        capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE_SECONDS * 4,
+    )  # fmt: skip
+    said = (line.partition(" ") for line in done.stdout.splitlines())
+    return plain | {key: value for key, _, value in said if value != "none"}
 
 
 def _read(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ def lstm(shared: Path) -> Path:
     return shared / "models" / "edgetpu" / "keras_lstm_mnist_ptq.tflite"
 
 
-def tiny(path: Path, op: int, dtype: int, custom: str = "") -> Path:
-    """Write a model of one operator that takes and gives eight numbers."""
+def tiny(path: Path, op: int, dtype: int, custom: str = "", shape: Sequence[int] = (1, 8)) -> Path:
+    """Write a model of one operator that takes and gives eight numbers, or as many as ``shape`` says."""
     code = schema.OperatorCodeT()
     code.builtinCode, code.deprecatedBuiltinCode = op, min(op, 127)
     code.customCode = custom or None
@@ -41,7 +41,7 @@ def tiny(path: Path, op: int, dtype: int, custom: str = "") -> Path:
     tensors = []
     for name in ("given", "made"):
         one = schema.TensorT()
-        one.name, one.shape, one.type, one.quantization = name, [1, 8], dtype, quantization
+        one.name, one.shape, one.type, one.quantization = name, [*shape], dtype, quantization
         tensors.append(one)
     operator = schema.OperatorT()
     operator.inputs, operator.outputs = [0], [1]
@@ -166,3 +166,84 @@ def test_operators_of_all_roles_are_counted_and_share_the_memory(monkeypatch: py
     assert Counter(one["count"] for one in found["placement"]) == {2: 1}
     assert found["accelerator"]["parameter_bytes"] == 12_500_000
     assert found["accelerator"]["streamed_bytes"] == 4_500_000
+
+
+def test_checked_file_is_labelled_by_how_its_figures_were_obtained(edgearch: Edgearch, lstm: Path) -> None:
+    for words in (
+        ["--device", "rpi", "--host", "pi@10.0.0.7"],
+        ["--device", "desktop"],
+        ["--device", "coral"],
+    ):
+        document = edgearch("check", str(lstm), *words, "--json").document
+        assert document["where"] == document["fit"]["where"] == "estimated"
+        assert document["notes"] == [], "nothing ran, so nothing stood in"
+
+
+@pytest.mark.parametrize("device", ["nano33ble", "rp2040", "stm32f746", "esp32s3"])
+def test_operators_of_a_board_run_on_its_microcontroller(
+    edgearch: Edgearch, tmp_path: Path, device: str
+) -> None:
+    path = tiny(tmp_path / "relu.tflite", schema.BuiltinOperator.RELU, schema.TensorType.INT8)
+    assert entries(edgearch("check", str(path), "--device", device, "--json").document) == [
+        ("RELU", 1, "mcu")
+    ]
+
+
+def test_refusal_of_a_kernel_names_its_operator_and_what_to_do(edgearch: Edgearch, mobilenet: Path) -> None:
+    document = edgearch("check", str(mobilenet), "--device", "mcu", "--json").document
+    (refused,) = [one for one in document["placement"] if one["on"] == "none"]
+    assert (refused["op"], refused["count"]) == ("CONV_2D", 15)
+    assert "Hybrid models are not supported" in refused["reason"]
+    assert "uint8" in refused["remedy"] and "int8" in refused["remedy"]
+
+
+def test_precision_that_a_device_does_not_run_leaves_every_operator_without_a_place(
+    edgearch: Edgearch, mobilenet: Path
+) -> None:
+    done = edgearch("check", str(mobilenet), "--device", "browser", "--json")
+    assert done.code == 1
+    assert {one["on"] for one in done.document["placement"]} == {"none"}
+    assert all("float16" in one["remedy"] for one in done.document["placement"])
+
+
+def test_ethos_u_plans_its_own_memory_and_runs_what_vela_made(
+    edgearch: Edgearch, mobilenet: Path, tmp_path: Path
+) -> None:
+    found = edgearch("check", str(mobilenet), "--device", "ethos-u55", "--json")
+    assert found.code == 0, found.stderr
+    document = found.document
+    planned = document["accelerator"]["sram_bytes"] + document["accelerator"]["dram_bytes"]
+    assert document["fit"]["arena_bytes"] == planned > 0
+    command = [str(Path(sys.executable).with_name("vela")), "--output-dir", str(tmp_path), str(mobilenet)]
+    subprocess.run([*command, "--accelerator-config", "ethos-u55-128"], check=True, capture_output=True)
+    (made,) = tmp_path.glob("*_vela.tflite")
+    compiled = edgearch("check", str(made), "--device", "ethos-u55", "--json")
+    assert compiled.code == 0, compiled.stderr
+    assert entries(compiled.document) == [("CUSTOM:ethos-u", 1, "npu")]
+    elsewhere = edgearch("check", str(made), "--device", "rpi", "--json")
+    assert (elsewhere.code, elsewhere.document["placement"][0]["on"]) == (1, "none")
+    assert "before Vela" in elsewhere.document["placement"][0]["remedy"]
+
+
+@pytest.mark.parametrize("option", [("--pipeline", "int8"), ("--dataset", "digits"), ("--data-folder", ".")])
+def test_options_of_making_a_model_are_refused_for_a_file(
+    edgearch: Edgearch, lstm: Path, option: tuple[str, str]
+) -> None:
+    done = edgearch("check", str(lstm), "--device", "rpi", *option)
+    assert (done.code, done.stdout) == (2, "")
+    assert f"{option[0]} is for models of ours" in done.stderr
+
+
+def test_file_in_place_of_a_model_is_named(edgearch: Edgearch, lstm: Path) -> None:
+    done = edgearch("deploy", str(lstm), "--device", "rpi")
+    assert done.code == 2
+    assert "edgearch run" in done.stderr
+
+
+def test_huge_input_needs_no_memory_to_be_checked(edgearch: Edgearch, tmp_path: Path) -> None:
+    path = tmp_path / "huge.tflite"
+    tiny(path, schema.BuiltinOperator.RELU, schema.TensorType.INT8, shape=[1, 100_000, 100_000])
+    for device in ("rpi", "mcu"):
+        done = edgearch("check", str(path), "--device", device, "--json")
+        assert done.code == 1, done.stderr
+        assert "RAM" in done.document["failures"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -80,3 +81,29 @@ def test_hosts_of_the_config_are_asked(tmp_path: Path, edgearch: Callable[..., D
     assert found["garage"]["ready"] and found["garage"]["device"] == "rpi"
     assert not found["attic"]["ready"]
     assert "refused" in found["attic"]["detail"]
+
+
+def test_alias_of_the_ssh_config_is_asked_where_it_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = shutil.which("ssh", path="/usr/bin:/bin")
+    if ssh is None:
+        pytest.skip("no ssh (sudo apt install openssh-client)")
+    (tmp_path / "ssh").symlink_to(ssh)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        own = tmp_path / "ssh_config"
+        own.write_text(
+            f"Host mypi\n  HostName 127.0.0.1\n  Port {listening.getsockname()[1]}\n"
+            "Host far\n  ProxyJump gate\n"
+        )
+        config = tmp_path / "config" / "edgearch"
+        config.mkdir(parents=True)
+        (config / "config.toml").write_text(
+            f'[hosts.near]\naddress = "mypi"\nssh_config = "{own}"\n'
+            f'[hosts.beyond]\naddress = "far"\nssh_config = "{own}"\n'
+        )
+        near, beyond = probing.probe()
+    assert near.ready
+    assert not beyond.ready and "by way of gate" in beyond.detail

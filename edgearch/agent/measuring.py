@@ -21,7 +21,8 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """Answer with every runtime's figures and the name of the chosen one's outputs.
 
     ``request``: ``agent`` and ``bundle`` (files here), ``runtimes`` (name → requirements),
-    ``threads``, ``seconds`` (of timed runs, each runtime), ``timeout_seconds``, ``keep`` (the outputs' name).
+    ``threads``, ``seconds`` (of timed runs, each runtime), ``timeout_seconds``, ``keep`` (the outputs' name),
+    ``where`` (what figures of this machine are called).
     """
     folder = bundle.unpack(request["bundle"])
     try:
@@ -29,7 +30,7 @@ def measure(request: dict[str, Any], say: Say) -> dict[str, Any]:
             before = machine.condition()
             runtimes = [_one(request, name, folder, say) for name in request["runtimes"]]
             after = machine.condition()
-        chosen = choose(runtimes)
+        chosen = choose(runtimes, request["where"])
         if chosen:
             (folder / f"outputs-{chosen}.npz").replace(request["keep"])
     finally:
@@ -55,13 +56,19 @@ def alone(folder: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def choose(runtimes: list[dict[str, Any]]) -> str | None:
+def choose(runtimes: list[dict[str, Any]], where: str) -> str | None:
     """Return the fastest runtime (by its median for a whole example) that was not set aside, if any.
 
-    One that ran on emulated hardware is the last choice: its time says nothing of the hardware's.
+    One that ran on the device's own hardware comes before those that stand in for it, and one on emulated
+    hardware last: its time says nothing of the hardware's.
     """
+    order = ("device", where, "emulated")
     fit = [runtime for runtime in runtimes if "set_aside" not in runtime]
-    return min(fit, key=lambda one: (one.get("where") == "emulated", _median(one)))["name"] if fit else None
+    return (
+        min(fit, key=lambda one: (order.index(one.get("where", where)), _median(one)))["name"]
+        if fit
+        else None
+    )
 
 
 def _median(runtime: dict[str, Any]) -> float:
@@ -132,5 +139,8 @@ def _work(python: str, request: dict[str, Any], name: str, folder: Path) -> dict
 def _reason(text: str) -> str:
     """Return the line of an interpreter's complaint that names an operator, else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for why, line in zip(lines, lines[1:]):
+        if "failed to prepare" in line:  # names the operator; what is wrong with it stands before
+            return f"{why} {line}"
     naming = [line for line in lines if "find op" in line or "failed to" in line.lower()]
     return (naming or lines or [""])[-1]

@@ -111,13 +111,14 @@ def _role(found: dict[str, Any], per_tick: float) -> dict[str, Any]:
     if "error" in found:
         raise ToolError(f"The firmware ran in QEMU and could not go on: {found['error']}.")
     outputs = found["outputs"].values()
+    differences = [one["largest_difference"] for one in outputs]  # null: no number, or a very large one
     return {
         "examples": found["examples"],
         "steps": found["steps"],
         "instructions": round(found["latency_ticks"]["max"] * per_tick),
         "values": sum(one["values"] for one in outputs),
         "equal": sum(one["equal"] for one in outputs),
-        "largest_difference": max(one["largest_difference"] for one in outputs),
+        "largest_difference": None if None in differences else max(differences),
     }
 
 
@@ -197,7 +198,9 @@ def _answer(project: Path, command: str) -> dict[str, Any]:
             f"The firmware did not end within {_SECONDS_TO_RUN} s in QEMU: {command}, in {project}."
         ) from error
     try:
-        found: dict[str, Any] = json.loads(said)
+        found: dict[str, Any] = json.loads(said[said.index("{") :])  # QEMU may warn before
     except ValueError as error:
         raise ToolError(f"The firmware gave no answer in QEMU (exit status {code}): {said[-400:]}") from error
+    if not found["roles"]:
+        raise ToolError("The firmware ran in QEMU and could not add its operators to the resolver.")
     return found

@@ -148,4 +148,5 @@ def check(pipeline: Pipeline, work: Work) -> dict[str, Any]:
     """Return what a check found, before any training."""
     facts = {name: work.facts[name] for name in _CHECKED if name in work.facts}
     named = {"pipeline": pipeline.name, "precision": pipeline.precision}
-    return {**heading(CHECK, work.request), **named, **facts, "failures": work.failures}
+    found = {**heading(CHECK, work.request), **named, **facts, "failures": work.failures}
+    return {**found, "where": facts["fit"]["where"]} if "fit" in facts else found

@@ -146,8 +146,28 @@ def latency(document: Document) -> Facts | None:
             Column("where"),
         ],
         rows,
-        notes=[_choice(document), _processors(document), rewriting.undelegated(document)],
+        notes=[
+            _choice(document),
+            _processors(document),
+            *_ways_of_timing(document),
+            rewriting.undelegated(document),
+        ],
     )
+
+
+def _ways_of_timing(document: Document) -> Iterator[str]:
+    """Say where a figure is not of single inferences, as it is elsewhere."""
+    for runtime in parts(document, "runtimes"):
+        for label, found in reading.timings(runtime):
+            latency, name = part(found, "latency_ms"), fmt.line(label)
+            if text(latency, "of"):
+                yield f"{name}: p50 is of the {text(latency, 'of')}."
+            together = number(latency, "timed_together") or 1
+            if together > 1:
+                yield (
+                    f"{name}: {fmt.count(together)} are timed together, because the clock is coarse: "
+                    "p90 and p99 of single ones are not known."
+                )
 
 
 def _processors(document: Document) -> str:

@@ -4,12 +4,14 @@ A runtime module gives ``DISTRIBUTION`` (what pip calls it) and ``open_model(pat
 which returns a :class:`Session`. Tensors are addressed by their position among the model's inputs or
 outputs, because TensorFlow Lite Micro knows no names. Only the standard library, NumPy and the runtime
 itself may be imported here (Python 3.9 and up). One that runs only what an accelerator's compiler made gives
-``COMPILED``, which that adds to a model's name.
+``COMPILED``, which that adds to a model's name; one that wants hardware which may come and go,
+``hardware()``: a word for what of it is there.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,4 +47,15 @@ class Session(Protocol):
 
 def load(name: str) -> Any:
     """Import the runtime called ``name``, such as ``tflite-runtime``."""
-    return importlib.import_module("edgearch.runtimes." + name.replace("-", "_"))
+    return importlib.import_module(_module(name))
+
+
+def hardware(name: str) -> str:
+    """Return the word of a runtime for its own hardware here; nothing of one that has none, or no module."""
+    if importlib.util.find_spec(_module(name)) is None:
+        return ""
+    return str(getattr(load(name), "hardware", str)())
+
+
+def _module(name: str) -> str:
+    return "edgearch.runtimes." + name.replace("-", "_")

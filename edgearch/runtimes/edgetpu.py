@@ -7,7 +7,9 @@ Coral's own libedgetpu 16.0 was built for TensorFlow 2.5 and crashes in ``tflite
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
 import sys
+from pathlib import Path
 from typing import Any
 
 from edgearch.runtimes._lite import LiteSession
@@ -15,6 +17,9 @@ from edgearch.runtimes._lite import LiteSession
 DISTRIBUTION = "tflite-runtime"
 COMPILED = "_edgetpu"  # what its compiler adds to a model's name
 LIBRARY = "libedgetpu.so.1"
+OPERATOR = b"edgetpu-custom-op"  # stands in a compiled model for all that the Edge TPU runs
+# Coral's stick before and after its first inference; a PCIe card is /dev/apex_0.
+_USB, _PCIE = {"1a6e:089a", "18d1:9302"}, "apex_*"
 
 
 class EdgeTpuSession(LiteSession):
@@ -29,13 +34,33 @@ def open_model(path: str, threads: int, kernels: str = "optimized") -> EdgeTpuSe
     """Load the compiled model ``path``.
 
     Raises:
-        RuntimeError: libedgetpu is not installed, or finds no Edge TPU.
+        RuntimeError: libedgetpu is not installed or finds no Edge TPU, or the compiler left it nothing.
     """
     from tflite_runtime import interpreter
+
+    if OPERATOR not in Path(path).read_bytes():
+        raise RuntimeError("failed to find anything for the Edge TPU: its compiler left it no operator")
 
     # Said before, because a crash leaves no time: what the last line says is what the host is told.
     print(f"{LIBRARY} must be one built for TensorFlow 2.13 or newer", file=sys.stderr, flush=True)
     return EdgeTpuSession(interpreter, path, threads, kernels, [_edge_tpu(interpreter)])
+
+
+def hardware() -> str:
+    """Say whether an Edge TPU and its library are there, without opening it."""
+    ids = {
+        f"{_text(one)}:{_text(one.with_name('idProduct'))}"
+        for one in Path("/sys/bus/usb/devices").glob("*/idVendor")
+    }
+    found = bool(ids & _USB) or any(Path("/dev").glob(_PCIE))
+    return f"edgetpu {found} {ctypes.util.find_library('edgetpu')}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:  # it was just unplugged
+        return ""
 
 
 def _edge_tpu(interpreter: Any) -> Any:

@@ -88,6 +88,11 @@ def open_model(path: str, threads: int, kernels: str = "optimized") -> GpuSessio
     return GpuSession(path)
 
 
+def hardware() -> str:
+    """Say whether a GPU is there."""
+    return f"gpu {has_gpu()}"
+
+
 def has_gpu() -> bool:
     """Say whether the system shows a GPU to programs."""
     return any([*Path("/dev").glob("dri/renderD*"), *Path("/dev").glob("nvidia[0-9]*")])

@@ -40,6 +40,7 @@ def measure(
                 "keep": kept,
                 "runtimes": {name: work.request.device.requirements[name] for name in runtimes},
                 "threads": work.request.device.threads,
+                "where": work.request.where,
                 "seconds": seconds,
                 "timeout_seconds": TIMEOUT_SECONDS,
             },

@@ -50,6 +50,18 @@ def placed(
     return facts
 
 
+def fit_as_compiled(device: Device, fit: dict[str, Any], accelerator: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``fit`` with the memory that the accelerator's compiler plans, where it says so."""
+    if "sram_bytes" not in accelerator:
+        return fit
+    memory, arena = device.memory, accelerator["sram_bytes"] + accelerator["dram_bytes"]
+    ram = arena + memory.ram_overhead_bytes
+    flash = accelerator["flash_bytes"] + memory.flash_overhead_bytes
+    fits = ram <= memory.ram_bytes and flash <= memory.flash_bytes
+    kept = {"where": "estimated", "arena_bytes": arena, "ram_bytes": ram, "flash_bytes": flash}
+    return {**fit, **kept, "ok": fits and not fit["unsupported"]}
+
+
 def _places(device: Device, path: Path) -> Iterable[Place]:
     if device.accelerator:
         return MAPPERS[device.accelerator].places(path, device)

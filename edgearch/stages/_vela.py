@@ -35,12 +35,21 @@ class Compiled:
 
 def places(path: Path, name: str, processor: str) -> list[Place]:
     """Say for each operator of the model at ``path`` whether Vela puts it on the accelerator ``name``."""
-    model, left = tflite.read(path), dict(_compile(path, name).left)
+    model = tflite.read(path)
+    if _compiling.is_compiled(_compiling.COMPILERS[name], path):
+        mapped = _compiling.COMPILERS[name].operator
+        return [_as_compiled(one.name, mapped, processor) for one in model.main.operators]
+    left = dict(_compile(path, name).left)
     return [place for graph in model.graphs for place in _places(graph, left, processor)]
 
 
 def figures(paths: Sequence[Path], name: str) -> dict[str, Any]:
-    """Estimate what the models take: bytes of SRAM, flash and DRAM, cycles and ms of an inference of each."""
+    """Estimate what the models take: bytes of SRAM, flash and DRAM, cycles and ms of an inference of each.
+
+    Nothing of files that Vela made: they hold its commands, and no operators to estimate.
+    """
+    if any(_compiling.is_compiled(_compiling.COMPILERS[name], path) for path in paths):
+        return {}
     summaries = [_compile(path, name).summary for path in paths]
     flash = ("off_chip_flash_memory_used", "on_chip_flash_memory_used")
     return {
@@ -51,6 +60,12 @@ def figures(paths: Sequence[Path], name: str) -> dict[str, Any]:
         "inference_ms": sum(one["inference_time"] for one in summaries) * 1000,
         "clock_hz": round(summaries[0]["core_clock"]),
     }
+
+
+def _as_compiled(op: str, mapped: str, processor: str) -> Place:
+    if op == mapped:
+        return Place(op, ACCELERATOR)
+    return Place(op, processor, "Vela left it to the processor", "Check the model as it was before Vela.")
 
 
 def _places(graph: tflite.Graph, left: dict[str, int], processor: str) -> Iterator[Place]:
@@ -73,7 +88,7 @@ def _why(graph: tflite.Graph, operator: tflite.Operator) -> tuple[str, str]:
         )
     return (
         "Vela does not map it in this form",
-        "vela --supported-ops-report lists what it asks of each operator.",
+        ".venv/bin/vela --supported-ops-report lists what it asks of each operator.",
     )
 
 

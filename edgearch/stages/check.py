@@ -17,6 +17,7 @@ from edgearch.tflite import costs
 from edgearch.tflite import model as tflite
 from edgearch.work import Work, load_arrays
 
+AFTER = ("train", "convert")
 DEPENDS = ("device",)
 PACKAGES = ("ai-edge-litert",)
 NEEDS_TENSORFLOW = False
@@ -37,20 +38,28 @@ def run(work: Work, _settings: Settings) -> Work:
         artifact(role, path, mixed.get(role, {}).get("precision", precision)) for role, path in models.items()
     ]
     fit = fitting(work, models, artifacts)
-    checked = work.plus(
-        artifacts=artifacts,
-        fit=fit,
-        **_placement.placed(device, list(models.values()), fit["unsupported"]),
-        sizes=_sizes(work, artifacts[0]["precision"]),
-    )
-    if precision not in device.precisions:
-        checked = checked.failed(
-            f"{device.name} does not run {precision} models. It runs {', '.join(device.precisions)}: "
-            f"choose such a pipeline (its default is {device.default_pipeline})."
-        )
+    refused = _precision_refused(device, precision)
+    stopped = [*fit["unsupported"], *refused] if device.accelerator is None else fit["unsupported"]
+    placed = _placement.placed(device, list(models.values()), stopped)
+    fit = _placement.fit_as_compiled(device, fit, placed.get("accelerator", {}))
+    sizes = _sizes(work, artifacts[0]["precision"])
+    checked = work.plus(artifacts=artifacts, fit=fit, **placed, sizes=sizes)
+    for one in refused:
+        checked = checked.failed(f"{one['reason']}. {one['remedy']}")
     for reason in complaints(device, fit):
         checked = checked.failed(reason)
     return checked
+
+
+def _precision_refused(device: Device, precision: str) -> list[dict[str, Any]]:
+    """Return why the whole model does not run, if its numbers are none that the device computes with."""
+    if precision in device.precisions:
+        return []
+    remedy = (
+        f"It runs {', '.join(device.precisions)}: convert the model so, as the pipelines of those names do "
+        f"(the device's own is {device.default_pipeline})."
+    )
+    return [{"op": "model", "reason": f"{device.name} does not run {precision} models", "remedy": remedy}]
 
 
 def without_unsupported(work: Work) -> Work:
@@ -160,10 +169,16 @@ def _recorded_arena(work: Work, models: dict[str, Path]) -> dict[str, Any]:
     answer = _device.measure_here(work, folder, (runtime,), seconds=0)
     (found,) = answer["runtimes"]
     if "set_aside" in found:
-        op = re.search(r"opcode '(\w+)'", found["set_aside"])
+        op = re.search(r"(?:opcode '|Node )(\w+)", found["set_aside"])
         name = op.group(1) if op else "model"
-        return {"op": name, "reason": f"{runtime}: {found['set_aside']}", "remedy": _remedy(name)}
+        remedy = _remedy("uint8" if any(map(_has_uint8_weights, models.values())) else name)
+        return {"op": name, "reason": f"{runtime}: {found['set_aside']}", "remedy": remedy}
     return {"arena_bytes": max(role["arena_bytes"] for role in found["roles"].values())}
+
+
+def _has_uint8_weights(path: Path) -> bool:
+    tensors = tflite.read(path).main.tensors
+    return any(one.dtype == "uint8" and one.data is not None for one in tensors)
 
 
 def _sizes(work: Work, deployed: str) -> list[dict[str, Any]]:

@@ -15,10 +15,12 @@ from edgearch import firmware, transports
 from edgearch.errors import DeviceError
 from edgearch.firmware import emulator
 from edgearch.profiles import Device, Strict
+from edgearch.runtimes import hardware
 from edgearch.stages import _bundle, _device, package, validate
 from edgearch.transports import Transport
 from edgearch.work import Arrays, Request, Work, load_arrays, save_arrays
 
+AFTER = ("train", "convert", "validate", "package")
 DEPENDS = ("device", "host", "task")
 PACKAGES = ("scipy", "numpy")
 NEEDS_TENSORFLOW = False
@@ -32,9 +34,12 @@ class Settings(Strict):
 
 
 def machine(request: Request) -> str | None:
-    """Return the source tree that firmware is built of and run in an emulator, if any."""
-    sources = None if request.host else emulator.tree(request.device)
-    return str(sources) if sources else None
+    """Return what here decides how it is measured, unless another machine does: hardware, an emulator."""
+    if request.host:
+        return None
+    sources = emulator.tree(request.device)
+    found = [*map(hardware, request.device.runtimes), str(sources or "")]
+    return " ".join(filter(None, found)) or None
 
 
 def run(work: Work, settings: Settings) -> Work:
@@ -69,7 +74,8 @@ def with_emulation(work: Work, outputs: Arrays) -> Work:
 
     Its answers are held against ``outputs``, those of TensorFlow Lite Micro's kernels on this machine.
     """
-    device, sources = work.request.device, machine(work.request)
+    device = work.request.device
+    sources = None if work.request.host else emulator.tree(device)
     bundle = work.files["bundle/manifest.json"].parent
     if sources is None or "fit" not in work.facts:
         return work
@@ -77,7 +83,7 @@ def with_emulation(work: Work, outputs: Arrays) -> Work:
         project = Path(folder) / "firmware"
         try:
             firmware.write(project, bundle, device, work.facts["fit"], work.request.variant, outputs)
-            found = emulator.run(project, device, Path(sources), work.progress)
+            found = emulator.run(project, device, sources, work.progress)
         except firmware.NoRoomError:  # package has said so
             return work
         except emulator.TooLargeError as error:
@@ -115,7 +121,7 @@ def _float32(
     (found,) = answer["runtimes"]
     if "set_aside" in found:
         return None
-    return {"name": fastest, "where": where, "p50_ms": found["latency_ms"]["p50"]}
+    return {"name": fastest, "where": found.get("where", where), "p50_ms": found["latency_ms"]["p50"]}
 
 
 def labelled(runtimes: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:

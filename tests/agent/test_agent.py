@@ -123,8 +123,8 @@ def test_fastest_runtime_that_was_not_set_aside_is_chosen() -> None:
         return {"name": name, "latency_ms": {"p50": p50}, **more}
 
     quick, wrong, slow = runtime("a", 2), runtime("b", 1, set_aside="disagrees"), runtime("c", 3)
-    assert measuring.choose([slow, wrong, quick]) == "a"
-    assert measuring.choose([wrong]) is None
+    assert measuring.choose([slow, wrong, quick], "stand-in") == "a"
+    assert measuring.choose([wrong], "stand-in") is None
 
 
 @pytest.mark.parametrize(

@@ -43,17 +43,22 @@ void tflite_plugin_destroy_delegate(Delegate* one) { free(one); }
 class Coral:
     deployed: Deployed
     folder: Path
+    adds: str = "edgetpu-custom-op"
 
-    def deploy(self, plugged_in: int | None, compiler: bool = True, device: str = "coral") -> Done:
-        """Deploy cnn, with libedgetpu (``None``: without) and perhaps the compiler, which changes nothing."""
+    def deploy(
+        self, plugged_in: int | None, compiler: bool = True, device: str = "coral", again: bool = True
+    ) -> Done:
+        """Deploy cnn, with libedgetpu (``None``: without) and perhaps the compiler, which maps nothing.
+
+        It adds the name of the operator that it would put in, behind the model.
+        """
         environment = {"PATH": "/usr/bin:/bin"}
         if plugged_in is not None:
             environment["LD_LIBRARY_PATH"] = str(self._library(plugged_in))
         if compiler:
             environment["PATH"] = f"{self._compiler()}:{environment['PATH']}"
-        return self.deployed.again(
-            "deploy", "cnn", "--device", device, "--json", "--again", "measure", **environment
-        )
+        words = ("deploy", "cnn", "--device", device, "--json", *(["--again", "measure"] if again else []))
+        return self.deployed.again(*words, **environment)
 
     def _library(self, plugged_in: int) -> Path:
         gcc = shutil.which("gcc")
@@ -69,7 +74,10 @@ class Coral:
 
     def _compiler(self) -> Path:
         program = self.folder / "edgetpu_compiler"
-        program.write_text('#!/bin/sh\ncp "$4" "$3/$(basename "$4" .tflite)_edgetpu.tflite"\n')
+        program.write_text(
+            '#!/bin/sh\nmade="$3/$(basename "$4" .tflite)_edgetpu.tflite"\n'
+            f'cp "$4" "$made"; printf "{self.adds}" >> "$made"\n'
+        )
         program.chmod(0o755)
         return self.folder
 
@@ -87,6 +95,24 @@ def test_compiled_model_runs_through_the_library_and_is_the_devices_own(coral: C
     assert (edgetpu["where"], litert["where"]) == ("device", "stand-in")
     assert edgetpu["processor"]["name"] == "Edge TPU"
     assert edgetpu["parity"]["model"]["ok"]
+    assert edgetpu["chosen"], "the device's own hardware comes before what stands in for it"
+    assert done.document["where"] == "device"
+
+
+def test_compiled_model_without_the_edge_tpus_operator_is_set_aside(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    done = Coral(deployed, tmp_path, adds="").deploy(plugged_in=1)
+    assert done.document["where"] == "stand-in"
+    assert "left it no operator" in done.document["runtimes"][0]["set_aside"]
+
+
+def test_stick_that_is_plugged_in_later_is_measured(coral: Coral) -> None:
+    coral.deploy(plugged_in=None)
+    kept = coral.deploy(plugged_in=None, again=False)
+    assert all(stage["cached"] for stage in kept.document["stages"])
+    done = coral.deploy(plugged_in=1, again=False)
+    assert done.document["where"] == "device"
 
 
 def test_deployment_is_labelled_by_the_runtime_that_was_chosen(coral: Coral) -> None:

@@ -74,8 +74,8 @@ def test_operators_that_a_gpu_does_not_take_are_named() -> None:
 def test_emulated_runtime_is_chosen_only_where_no_other_ran() -> None:
     slow = {"name": "litert", "latency_ms": {"p50": 9.0}}
     emulated = {"name": "litert-gpu", "latency_ms": {"p50": 1.0}, "where": "emulated"}
-    assert measuring.choose([slow, emulated]) == "litert"
-    assert measuring.choose([emulated]) == "litert-gpu"
+    assert measuring.choose([slow, emulated], "device") == "litert"
+    assert measuring.choose([emulated], "device") == "litert-gpu"
 
 
 def test_machine_without_any_graphics_says_what_to_install(

@@ -35,7 +35,7 @@ Linker script and memory map
                 0x00001100       0x80 CMakeFiles/firmware.dir/src/test_vectors.cc.obj
  .text.main     0x00002000      0x400 CMakeFiles/firmware.dir/src/run.cc.obj
 """
-ROLE = {
+ROLE: dict[str, Any] = {
     "arena_bytes": 5000, "examples": 8, "steps": 2,
     "latency_ticks": {"first": 11, "min": 10, "max": 12, "runs": 16},
     "outputs": {"logits": {"agrees": True, "values": 80, "equal": 79, "largest_difference": 1.0}},
@@ -75,7 +75,7 @@ def built(folder: Path, linker: str = LINKER, code: int = 0) -> None:
 
 def answers(folder: Path, document: Any) -> None:
     (folder / "console").write_text(document if isinstance(document, str) else json.dumps(document))
-    plays(folder, "qemu-system-arm", f"cat {folder}/console >&2")
+    plays(folder, "qemu-system-arm", f"echo qemu: warning >&2; cat {folder}/console >&2")
 
 
 def run(folder: Path, sources: Path) -> dict[str, Any]:
@@ -95,6 +95,14 @@ def test_figures_are_those_of_linker_map_and_console(sources: Path, tmp_path: Pa
     role = found["roles"]["model"]
     assert role["instructions"] == 12 * 40  # 25 MHz, an instruction a nanosecond
     assert (role["equal"], role["values"], role["largest_difference"]) == (79, 80, 1.0)
+
+
+def test_difference_without_limit_is_none(sources: Path, tmp_path: Path) -> None:
+    built(tmp_path)
+    outputs = {"a": ROLE["outputs"]["logits"], "b": {**ROLE["outputs"]["logits"], "largest_difference": None}}
+    answers(tmp_path, {"ok": False, "roles": {"model": {**ROLE, "outputs": outputs}}})
+    found = run(tmp_path, sources)
+    assert (found["ok"], found["roles"]["model"]["largest_difference"]) == (False, None)
 
 
 def test_library_is_built_once_and_again_when_its_sources_change(sources: Path, tmp_path: Path) -> None:
@@ -135,6 +143,7 @@ def test_failed_build_says_the_first_error_and_what_may_lack(sources: Path, tmp_
     ("console", "words"),
     [
         ("qemu: unsupported machine type", "no answer in QEMU"),
+        ({"ok": False, "roles": {}}, "could not add its operators"),
         ({"ok": False, "roles": {"model": {"error": "the tensor arena is too small"}}}, "arena is too small"),
     ],
 )
