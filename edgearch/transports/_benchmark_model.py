@@ -6,7 +6,8 @@ Its flags and its report: https://github.com/tensorflow/tensorflow/tree/master/t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 RUNS = 50
@@ -15,7 +16,14 @@ _COUNT = re.compile(r"count=(\d+)\b.*")
 _MEDIAN = re.compile(r"median=([\d.e+]+)")
 _AVERAGE = re.compile(r"\bavg=([\d.e+]+)")
 _PEAK = re.compile(r"peak memory footprint \(MB\) via periodic monitoring: ([\d.]+)")
+_VERSION = re.compile(r"\b(?:LiteRT|TensorFlow Lite|TFLite)\b.*\bversion:? v?(\d[\w.+-]*)", re.IGNORECASE)
+# A profile has tables of the initialization, of the runs, and of what a delegate did within them.
+_OF_RUNS, _OF_DELEGATE = "Profiling Info for Regular Benchmark Runs", "Delegate internal"
 _SUMMARY = "Summary by node type"
+# Said after the reason.
+_THAT_IT_FAILED = re.compile(
+    "(?:Benchmarking|Registration) failed|Failed to (?:initialize the interpreter|allocate tensors)"
+)
 
 
 def arguments(graph: str, shapes: Sequence[Sequence[int]], threads: int) -> list[str]:
@@ -33,17 +41,29 @@ def arguments(graph: str, shapes: Sequence[Sequence[int]], threads: int) -> list
 ONCE = ("--num_runs=1", "--min_secs=0", "--warmup_runs=0", "--warmup_min_secs=0", "--output_filepath=out")
 
 
-def timing(seconds: float) -> tuple[str, ...]:
-    """Return the arguments that time the model for about ``seconds``."""
+def timing(seconds: float, most: float) -> tuple[str, ...]:
+    """Return the arguments that time the model for about ``seconds``, a slow one for ``most``.
+
+    A run ends when all runs and ``--min_secs`` are over, or ``--max_secs`` are; so does its warm-up.
+    """
     return (
         f"--num_runs={RUNS}",
         f"--min_secs={seconds:.3f}",
+        f"--max_secs={max(seconds, most):.3f}",
         "--warmup_runs=5",
         "--report_peak_memory_footprint=true",
     )
 
 
-PROFILING = (f"--num_runs={RUNS}", "--min_secs=0", "--warmup_runs=5", "--enable_op_profiling=true")
+def profiling(most: float) -> tuple[str, ...]:
+    """Return the arguments that time each operator, for ``most`` seconds at most."""
+    return (
+        f"--num_runs={RUNS}",
+        "--min_secs=0",
+        f"--max_secs={most:.3f}",
+        "--warmup_runs=5",
+        "--enable_op_profiling=true",
+    )
 
 
 def figures(report: str) -> dict[str, Any]:
@@ -70,14 +90,29 @@ def figures(report: str) -> dict[str, Any]:
     }
 
 
-def profile(report: str) -> list[dict[str, Any]]:
-    """Return each operator's ``op``, ``count``, ``ms`` and ``share``, summed by name, the longest first."""
-    return sorted(map(dict, _rows(report)), key=lambda row: -float(row["ms"]))
+def version(report: str) -> str | None:
+    """Return the version of its runtime, where the binary prints it."""
+    found = _VERSION.search(report)
+    return found[1] if found else None
 
 
-def _rows(report: str) -> Iterator[Mapping[str, Any]]:
-    _, _, table = report.rpartition(_SUMMARY)
-    for line in table.splitlines()[1:]:
+def profiles(report: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the operators' ``op_profile`` and, where a delegate tells its own, a ``delegate_profile``.
+
+    Each row has ``op``, ``count``, ``ms`` and ``share``, summed by name, the longest first.
+    """
+    graph, _, delegate = report.rpartition(_OF_RUNS)[-1].partition(_OF_DELEGATE)
+    own = _table(delegate)
+    return {"op_profile": _table(graph), **({"delegate_profile": own} if own else {})}
+
+
+def _table(text: str) -> list[dict[str, Any]]:
+    """Return the first summary in ``text``: a model's main graph comes before those it calls."""
+    return sorted(_rows(text.partition(_SUMMARY)[-1]), key=lambda row: -float(row["ms"]))
+
+
+def _rows(table: str) -> Iterator[dict[str, Any]]:
+    for line in takewhile(str.strip, table.splitlines()[1:]):
         cells = [cell.strip() for cell in line.split("\t") if cell.strip()]
         if len(cells) >= 4 and cells[1].isdigit():
             yield {
@@ -86,3 +121,15 @@ def _rows(report: str) -> Iterator[Mapping[str, Any]]:
                 "ms": float(cells[2]),
                 "share": float(cells[3].rstrip("%")) / 100,
             }
+
+
+def reason(status: int, report: str) -> str:
+    """Return why a run failed: the last line that gives a reason, and what its exit ``status`` adds."""
+    lines = [line.strip().removeprefix("ERROR: ") for line in report.splitlines() if line.strip()]
+    said = ([one for one in lines if not _THAT_IT_FAILED.match(one)] or lines or ["no word"])[-1]
+    if status in (126, 127) or said.startswith("CANNOT LINK EXECUTABLE"):
+        return (
+            f"the phone cannot start benchmark_model ({said}): expected one that is built for its processor, "
+            "which adb shell getprop ro.product.cpu.abi names"
+        )
+    return f"benchmark_model was ended by signal {status - 128}: {said}" if status > 128 else said

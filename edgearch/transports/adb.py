@@ -10,11 +10,13 @@ import re
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import platformdirs
+from pydantic import ValidationError
 
 from edgearch.agent import bundle, driving, measuring, worker
 from edgearch.agent.failure import AgentError
@@ -28,15 +30,15 @@ ADDRESS = re.compile(r"[^@/]+")
 EXAMPLE = "R58M123ABC (adb devices lists it) or 192.168.1.30:5555"
 FOLDER = "/data/local/tmp"
 _SAY_EVERY = 10  # examples
-_PARTS = worker.PARTS
+_HARDWARE = ("ranchu", "goldfish", "vbox86", "cutf_cvm")  # ro.hardware of emulators: Google's, Genymotion's
 _NO_OUTPUT = "benchmark_model wrote no whole output: it may be an old one, without --output_filepath"
 
 
 class Adb:
     """A folder of ours on a phone, gone when the connection is closed."""
 
-    def __init__(self, device: Device, phone: Phone, binary: Path) -> None:
-        self._device, self._phone, self._binary = device, phone, binary
+    def __init__(self, phone: Phone, binary: Path) -> None:
+        self._phone, self._binary = phone, binary
         self._there = f"{FOLDER}/edgearch-{secrets.token_hex(6)}"
         self._here = Path(tempfile.mkdtemp(prefix="edgearch-"))
         self._ready = False
@@ -58,10 +60,15 @@ class Adb:
         """End what runs on the phone and remove our folder there."""
         shutil.rmtree(self._here, ignore_errors=True)
         if self._ready:
-            self._phone.quiet(
-                f"cd {self._there} && for one in shell child; do [ -f $one ] && kill -9 $(cat $one); done; "
-                f"cd / && rm -rf {self._there}"
-            )
+            self._phone.quiet(self._ending())
+            self._phone.quiet(f"rm -rf {self._there}")
+
+    def _ending(self) -> str:
+        """Return the command that ends what still runs: each removes its process number at its own end."""
+        return (
+            f"cd {self._there} && for one in shell child; do [ -f $one ] && kill -9 $(cat $one); rm -f $one; "
+            "done; true"
+        )
 
     def _measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         try:
@@ -73,35 +80,46 @@ class Adb:
         locks.mkdir(parents=True, exist_ok=True)
         with measuring.alone(locks, lambda text: progress(None, text)):
             before = self._condition()
-
-            def run(export: dict[str, Any], inputs: worker.Arrays) -> tuple[dict[str, Any], worker.Arrays]:
-                return self._role(folder, export, inputs, request, progress)
-
-            figures, outputs = worker.every_role(folder, run)
+            runtime = self._runtime(folder, request, progress)
             after = self._condition()
-        peaks = [role["peak_rss_bytes"] or 0 for role in figures["roles"].values() if "refused" not in role]
-        rest = {
-            "version": "of benchmark_model",
-            "threads": request["threads"],
-            "peak_rss_bytes": max(peaks) or None,
-        }
-        (name, *_) = request["runtimes"]
-        runtime = measuring.judged(name, {**rest, **figures})
-        runtime["chosen"] = "set_aside" not in runtime
-        save_arrays(self._here / request["keep"], outputs)
         return {
             "machine": self._machine(),
             "condition": {"before": before, "after": after},
-            "runtimes": [runtime],
+            "runtimes": [{**runtime, "chosen": "set_aside" not in runtime}],
         }
 
     def _prepare(self, progress: Progress) -> None:
         if not self._ready:
             progress(None, "copying benchmark_model")
+            # What runs that were killed left there; one that still goes on writes into its folder.
+            self._phone.quiet(
+                f"find {FOLDER} -maxdepth 1 -type d -name 'edgearch-*' -mmin +60 -exec rm -rf {{}} +"
+            )
             self._phone.shell(f"mkdir -p {self._there}", "making a folder there")
             self._ready = True
             self._phone.push(self._binary, f"{self._there}/benchmark_model")
             self._phone.shell(f"chmod 755 {self._there}/benchmark_model", "preparing benchmark_model")
+
+    def _runtime(self, folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Return the figures of the profile's first runtime, which benchmark_model is taken for."""
+        (name, *_) = request["runtimes"]
+
+        def run(export: dict[str, Any], inputs: worker.Arrays) -> tuple[dict[str, Any], worker.Arrays]:
+            return self._role(folder, export, inputs, request, progress)
+
+        try:
+            figures, outputs = worker.every_role(folder, run)
+        except (RuntimeError, ValueError) as error:
+            return {"name": name, "set_aside": str(error)}
+        save_arrays(self._here / request["keep"], outputs)
+        ran = [role for role in figures["roles"].values() if "refused" not in role]
+        rest = {
+            "version": ran[0]["version"] or "of benchmark_model",
+            "threads": request["threads"],
+            "peak_rss_bytes": max(role["peak_rss_bytes"] or 0 for role in ran) or None,
+            **({"where": "emulated"} if self._is_emulator() else {}),
+        }
+        return measuring.judged(name, {**rest, **figures})
 
     def _role(
         self, folder: Path, export: dict[str, Any], inputs: worker.Arrays, request: dict[str, Any],
@@ -117,55 +135,84 @@ class Adb:
         shapes = [tensor["shape"] for tensor in export["inputs"]]
         words = " ".join(_benchmark_model.arguments("model.tflite", shapes, request["threads"]))
         script = self._here / "script"
-        script.write_text(
-            plan.script(f"./benchmark_model {words} {' '.join(_benchmark_model.ONCE)}"), "ascii"
-        )
+        command = f"./benchmark_model {words} {' '.join(_benchmark_model.ONCE)}"
+        script.write_text(plan.script(command), "ascii")
         self._phone.push(script, f"{self._there}/script")
 
         def hear(line: str) -> None:
             if line.isdigit():
                 progress(int(line) / plan.examples, f"example {line} of {plan.examples}")
 
-        self._phone.follow(f"cd {self._there} && sh script", f"running {export['file']}", hear)
+        self._run("sh script", f"running {export['file']}", request, hear)
         answers = self._here / "answers"
-        self._phone.pull(f"{self._there}/answers", answers)
+        self._phone.pull(f"{self._there}/answers", answers, plan.answer_bytes)
         outputs = plan.outputs(answers.read_bytes())
-        figures = self._timed(words, request["seconds"], plan, progress)
+        figures = self._timed(words, request, plan, progress)
         return figures, outputs
 
-    def _timed(self, words: str, seconds: float, plan: _Plan, progress: Progress) -> dict[str, Any]:
+    def _timed(self, words: str, request: dict[str, Any], plan: _Plan, progress: Progress) -> dict[str, Any]:
+        # Warm-up and timing of every part, and so of a slow model too, fit into the time that there is.
+        most = request["timeout_seconds"] / worker.PARTS / 2
+        timing = _benchmark_model.timing(request["seconds"] / worker.PARTS, most)
         runs = []
-        for part in range(_PARTS):
-            progress(part / _PARTS, "timing")
-            options = " ".join(_benchmark_model.timing(seconds / _PARTS))
-            runs.append(_benchmark_model.figures(self._tool(f"{words} {options}", "timing the model")))
+        for part in range(worker.PARTS):
+            progress(part / worker.PARTS, "timing")
+            report = self._report(f"{words} {' '.join(timing)}", "timing the model", request)
+            runs.append(_benchmark_model.figures(report))
         medians = [run["median_ms"] for run in runs]
         latency = {
             "first": runs[0]["first_ms"],
             "p50": float(np.median(medians)),
             "runs": sum(run["runs"] for run in runs),
             "medians": medians,
-            "of": "medians of ten processes" if runs[0]["is_median"] else "means of ten processes",
+            "of": f"{'medians' if runs[0]['is_median'] else 'means'} of {worker.PARTS} processes",
         }
-        report = self._tool(f"{words} {' '.join(_benchmark_model.PROFILING)}", "profiling the model")
+        profiling = _benchmark_model.profiling(most)
+        profiled = self._report(f"{words} {' '.join(profiling)}", "profiling the model", request)
         peaks = [run["peak_bytes"] for run in runs if run["peak_bytes"]]
         figures: dict[str, Any] = {
+            "version": _benchmark_model.version(profiled),
             "load_ms": runs[0]["load_ms"],
             "latency_ms": latency,
             "arena_bytes": None,
             "undelegated": None,
             "peak_rss_bytes": max(peaks, default=None),
-            "op_profile": _benchmark_model.profile(report),
+            **_benchmark_model.profiles(profiled),
         }
         if plan.steps > 1:
             whole = {"p50": latency["p50"] * plan.steps, "medians": [one * plan.steps for one in medians]}
             figures |= {"steps": plan.steps, "sequence_latency_ms": {**latency, **whole}}
         return figures
 
-    def _tool(self, words: str, doing: str) -> str:
+    def _report(self, words: str, doing: str, request: dict[str, Any]) -> str:
         """Run benchmark_model and return its report; its process number is kept, so that it can be ended."""
-        return self._phone.shell(
-            f"cd {self._there} && {{ ./benchmark_model {words} 2>&1 & echo $! > child; wait $!; }}", doing
+        command = f"trap 'rm -f child' EXIT; ./benchmark_model {words} 2>&1 & echo $! > child; wait $!"
+        return self._run(command, doing, request)
+
+    def _run(
+        self, command: str, doing: str, request: dict[str, Any], hear: Callable[[str], object] = str
+    ) -> str:
+        """Run a ``command`` of benchmark_model's in our folder and return what it prints.
+
+        Raises:
+            RuntimeError: it refuses the model, crashed, or took too long and was ended.
+            DeviceError: the phone is gone, or does not answer.
+        """
+        limit = request["timeout_seconds"]
+        try:
+            status, said = self._phone.run(f"cd {self._there} && {{ {command}; }}", doing, limit, hear)
+        except TimeoutError as error:
+            self._phone.shell(self._ending(), "ending benchmark_model")
+            raise RuntimeError(f"benchmark_model took longer than {limit} s while {doing}") from error
+        if status:
+            raise RuntimeError(_benchmark_model.reason(status, said))
+        return said
+
+    def _is_emulator(self) -> bool:
+        ask = self._phone.quiet
+        return (
+            "1" in (ask("getprop ro.kernel.qemu"), ask("getprop ro.boot.qemu"))
+            or ask("getprop ro.hardware") in _HARDWARE
         )
 
     def _machine(self) -> dict[str, Any]:
@@ -176,7 +223,7 @@ class Adb:
             "processor": " ".join(
                 filter(None, map(ask, ("getprop ro.product.manufacturer", "getprop ro.product.model")))
             ),
-            "cores": int(ask("nproc") or 0) or None,
+            "cores": int(cores) if (cores := ask("nproc")).isdigit() else None,
             "system": f"Android {release}" if release else None,
             "python": None,
             "free_bytes": None,
@@ -209,6 +256,7 @@ class _Plan:
         }
         self.examples, self.steps = next(iter(ready.values())).shape[:2]
         self._sizes = [_bytes(tensor) for tensor in export["outputs"]]
+        self.answer_bytes = self.examples * self.steps * sum(self._sizes)
         names = [tensor["name"] for tensor in export["outputs"]]
         self._back = {
             position: names.index(state[tensor["name"]])
@@ -234,14 +282,17 @@ class _Plan:
         ]
         return "\n".join(
             [
-                "echo $$ > shell; rm -f answers; example=0; steps=" + str(self.steps),
+                # Numbers of processes that have ended may be another's when the connection is closed.
+                "trap 'rm -f shell child' EXIT",
+                f"echo $$ > shell; rm -f answers; example=0; steps={self.steps}",
                 f"while [ $example -lt {self.examples} ]; do",
                 *begin,
                 "step=0",
                 "while [ $step -lt $steps ]; do",
                 *cut,
                 "rm -f out",
-                f"{command} > report 2>&1 & echo $! > child; wait $! || {{ cat report; exit 1; }}",
+                f"{command} > report 2>&1 & echo $! > child",
+                "wait $! || { status=$?; cat report; exit $status; }",
                 f"[ $(wc -c < out) -eq {sum(self._sizes)} ] || {{ echo {_NO_OUTPUT}; exit 1; }}",
                 "cat out >> answers || exit 1",
                 *carry,
@@ -252,7 +303,13 @@ class _Plan:
         )
 
     def outputs(self, content: bytes) -> worker.Arrays:
-        """Return every answer as real numbers, as :meth:`Drive.outputs` does."""
+        """Return every answer as real numbers, as :meth:`Drive.outputs` does.
+
+        Raises:
+            ValueError: they are more or fewer.
+        """
+        if len(content) != self.answer_bytes:
+            raise ValueError(f"expected answers of {self.answer_bytes} bytes, found {len(content)}")
         rows = np.frombuffer(content, np.uint8).reshape(self.examples, self.steps, sum(self._sizes))
         found: worker.Arrays = {}
         for index, tensor in enumerate(self._export["outputs"]):
@@ -273,9 +330,9 @@ def _bytes(tensor: dict[str, Any]) -> int:
 
 
 def find(device: Device) -> Host | None:
-    """Return the phone that is plugged in, if there is just one."""
+    """Return the phone that is plugged in, if there is just one; an emulator is none, unless it is named."""
     del device
-    phones = _adb.listed()
+    phones = [(serial, state) for serial, state in _adb.listed() if not serial.startswith("emulator-")]
     if not phones:
         return None
     if len(phones) > 1:
@@ -284,7 +341,13 @@ def find(device: Device) -> Host | None:
     ((serial, state),) = phones
     if state != "device":
         raise DeviceError(f"The phone {serial} is {_adb.remedy(state)}.")
-    return Host(address=serial)
+    try:
+        return Host(address=serial)
+    except ValidationError as error:  # paired anew, it is called "adb-… (2)._adb-tls-connect._tcp"
+        raise DeviceError(
+            f"adb calls the phone {serial!r}, expected a name without blanks and brackets. Run adb connect "
+            "IP:PORT with what wireless debugging shows on the phone, then name it: --host IP:PORT."
+        ) from error
 
 
 def connect(device: Device, host: Host) -> Adb:
@@ -298,7 +361,7 @@ def connect(device: Device, host: Host) -> Adb:
     states = dict(_adb.listed())
     if host.address not in states and ":" in host.address:
         phone.reach()
-        states = dict(_adb.listed())
+        states = _adb.settled(host.address)
     state = states.get(host.address, "not there: adb devices lists " + (", ".join(states) or "none"))
     if state != "device":
         raise DeviceError(f"The phone {host.address} is {_adb.remedy(state)}.")
@@ -314,4 +377,4 @@ def connect(device: Device, host: Host) -> Adb:
             "android_aarch64). Download it to that path, or name another in benchmark_model of a "
             "devices/mobile.toml of yours."
         )
-    return Adb(device, phone, binary)
+    return Adb(phone, binary)

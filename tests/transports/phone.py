@@ -13,35 +13,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ADB = """#!{python}
-import os, subprocess, sys
+import os, shutil, subprocess, sys
 folder = {folder!r}
-lines = open(os.path.join(folder, "devices")).read()
 arguments = sys.argv[1:]
-with open(os.path.join(folder, "calls"), "a") as calls:
+named = lambda name: os.path.join(folder, name)
+lines = open(named("devices")).read()
+with open(named("calls"), "a") as calls:
     calls.write(" ".join(arguments) + "\\n")
 if arguments == ["devices"]:
     print("List of devices attached\\n" + lines)
+    if "connecting" in lines:  # for a moment only
+        open(named("devices"), "w").write(lines.replace("connecting", "device"))
     sys.exit(0)
 if arguments[0] == "connect":
-    open(os.path.join(folder, "devices"), "a").write(arguments[1] + "\\tdevice\\n")
+    if os.path.exists(named("refusal")):
+        print(open(named("refusal")).read())
+        sys.exit(0)
+    open(named("devices"), "a").write(arguments[1] + "\\tconnecting\\n")
+    print("connected to " + arguments[1])
     sys.exit(0)
 serial, verb, rest = arguments[1], arguments[2], arguments[3:]
 if serial + "\\tdevice" not in lines:
     sys.exit("adb: device '" + serial + "' not found")
-here = lambda path: path.replace("/data/local/tmp", os.path.join(folder, "tmp"))
-complaint = os.path.join(folder, "complaint")
-if os.path.exists(complaint):
-    when, words = open(complaint).read().split("\\n", 1)
+here = lambda path: path.replace("/data/local/tmp", named("tmp"))
+if os.path.exists(named("complaint")):
+    when, words = open(named("complaint")).read().split("\\n", 1)
     if when in " ".join(arguments[2:]):
         sys.exit(words)
 if verb == "push":
-    sys.exit(subprocess.call(["cp", rest[0], here(rest[1])]))
+    shutil.copyfile(rest[0], here(rest[1]))
 if verb == "pull":
-    sys.exit(subprocess.call(["cp", here(rest[0]), rest[1]]))
+    shutil.copyfile(here(rest[0]), rest[1])
 if verb == "shell":
-    if rest[0] in ("getprop ro.product.model",):
-        print("Pretend 1"); sys.exit(0)
-    sys.exit(subprocess.call(["sh", "-c", here(rest[0])]))
+    # What runs on a phone goes on when adb is killed: only adb itself writes to its stdout.
+    child = subprocess.Popen(
+        ["sh", "-c", here(rest[0])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    unplugged = named("unplugged")
+    for line in child.stdout:
+        if os.path.exists(unplugged) and open(unplugged).read() in line:
+            sys.exit(0)
+        print(line, end="", flush=True)
+    sys.exit(child.wait())
+"""
+GETPROP = """#!/bin/sh
+sed -n "s/^$1=//p" {folder}/properties
 """
 BENCHMARK_MODEL = """#!{python}
 import sys, time
@@ -58,7 +74,8 @@ for name, shape, detail in zip(flags["input_layer"].split(","), shapes, interpre
     value = np.fromfile(files[name], detail["dtype"])
     interpreter.set_tensor(detail["index"], value.reshape(shape))
 times = []
-while len(times) < int(flags["num_runs"]) or sum(times) < float(flags.get("min_secs", 1)) * 1e6:
+least, most = float(flags.get("min_secs", 1)) * 1e6, float(flags.get("max_secs", 150)) * 1e6
+while (len(times) < int(flags["num_runs"]) or sum(times) < least) and sum(times) <= most:
     begin = time.perf_counter()
     interpreter.invoke()
     times.append((time.perf_counter() - begin) * 1e6)
@@ -75,15 +92,21 @@ print("INFO: Inference timings in us: "
     (ready - start) * 1e6, times[0], np.mean(times), np.mean(times)))
 if "report_peak_memory_footprint" in flags:
     print("INFO: Overall peak memory footprint (MB) via periodic monitoring: 12.5")
-if "enable_op_profiling" in flags:
+def table(rows):
     print("============================== Summary by node type ==============================")
     print("\\t[Node type]\\t  [count]\\t  [avg ms]\\t    [avg %]\\t    [cdf %]\\t  [mem KB]\\t[times called]")
-    names = [one["op_name"] for one in interpreter._get_ops_details() if one["op_name"] != "DELEGATE"]
-    for name in sorted(set(names)):
-        share = 100 * names.count(name) / len(names)
+    for name in sorted(set(rows)):
+        share = 100 * rows.count(name) / len(rows)
         print("\\t%s\\t%d\\t%.3f\\t%.3f%%\\t%.3f%%\\t0.000\\t1" % (
-            name, names.count(name), np.mean(times) * share / 1e5, share, share))
-    print("\\nTimings (microseconds): count=50")
+            name, rows.count(name), np.mean(times) * share / 1e5, share, share))
+    print("\\nTimings (microseconds): count=50\\nMemory (bytes): count=0\\n")
+if "enable_op_profiling" in flags:
+    print("INFO: Profiling Info for Benchmark Initialization:")
+    table(["ModifyGraphWithDelegate", "AllocateTensors"])
+    print("INFO: Operator-wise Profiling Info for Regular Benchmark Runs:")
+    table([one["op_name"] for one in interpreter._get_ops_details() if one["op_name"] != "DELEGATE"])
+    print("Delegate internal: ")
+    table(["Fully Connected (NC, F32) GEMM"])
 """
 
 
@@ -97,11 +120,15 @@ class Phone:
         (folder / "tmp").mkdir()
         phone = cls(folder)
         phone.plug_in(devices)
-        for name, text in (("adb", ADB), ("benchmark_model", BENCHMARK_MODEL)):
-            path = folder / ("bin" if name == "adb" else "") / name
-            path.write_text(text.format(python=sys.executable, folder=str(folder)), encoding="utf-8")
-            path.chmod(path.stat().st_mode | stat.S_IEXEC)
+        phone.describe(**{"ro.product.model": "Pretend 1"})
+        for name, text in (("bin/adb", ADB), ("bin/getprop", GETPROP), ("benchmark_model", BENCHMARK_MODEL)):
+            phone._program(name, text.format(python=sys.executable, folder=str(folder)))
         return phone
+
+    def _program(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(path.stat().st_mode | stat.S_IEXEC)
 
     def plug_in(self, devices: str) -> None:
         """Set what ``adb devices`` lists."""
@@ -110,6 +137,25 @@ class Phone:
     def complain(self, when: str, words: str) -> None:
         """Let adb fail with ``words`` at each call that holds ``when``."""
         (self.folder / "complaint").write_text(f"{when}\n{words}", encoding="utf-8")
+
+    def unplug(self, when: str) -> None:
+        """Be unplugged before a line that holds ``when``: adb's stream ends, and its exit status is 0."""
+        (self.folder / "unplugged").write_text(when, encoding="utf-8")
+
+    def refuse(self, words: str) -> None:
+        """Let ``adb connect`` say ``words``; it exits with 0 even so."""
+        (self.folder / "refusal").write_text(words, encoding="utf-8")
+
+    def describe(self, **properties: str) -> None:
+        """Set what ``getprop`` answers."""
+        lines = "".join(f"{name}={value}\n" for name, value in properties.items())
+        (self.folder / "properties").write_text(lines, encoding="utf-8")
+
+    def begin_with(self, shell: str) -> None:
+        """Let ``benchmark_model`` begin with these lines of shell; they may end it."""
+        whole = self.folder / "whole_benchmark_model"
+        (self.folder / "benchmark_model").rename(whole)
+        self._program("benchmark_model", f'#!/bin/sh\n{shell}\nexec {whole} "$@"\n')
 
     @property
     def path(self) -> str:
