@@ -261,11 +261,11 @@ def _try(arguments: argparse.Namespace) -> int:
     trying.refuse(request)
     with progress.display() as watcher:
         bundle = commands.bundled(request, options, watcher)
-    with trying.served(request, bundle) as address:
+    with trying.served(request, bundle) as address, trying.redirect(address) as page:
         print(json.dumps({"url": address}) if arguments.json else f"Draw at {address} (Ctrl-C ends it)")
         sys.stdout.flush()
         if not arguments.no_open:
-            webbrowser.open(address)
+            webbrowser.open(page)  # a file: the address holds a secret, and command lines are public
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0

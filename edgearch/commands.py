@@ -48,7 +48,7 @@ def bundled(request: Request, options: Options, watcher: Watcher) -> Path:
     Raises:
         CheckError: the device does not run it, or a check failed.
     """
-    chosen = _chosen(request, options)
+    chosen = _chosen(request, options).requiring("package")
     upto = chosen.only(*(step.name for step in chosen.steps if step.name != "measure"))
     work, _ = pipeline.run(upto, request, _store(options), watcher, options.again)
     if work.failures:
@@ -88,7 +88,7 @@ def check(model: str, options: Options, watcher: Watcher) -> dict[str, Any]:
             found = _file_document(document.CHECK, work)
             return {**found, "where": work.facts["fit"]["where"], "notes": work.facts.get("notes", [])}
     request = resolve(model, options)
-    chosen = pipeline.read(options.pipeline or request.device.default_pipeline)
+    chosen = pipeline.read(options.pipeline or request.device.default_pipeline).requiring("check")
     untrained = chosen.only("train", "convert", "quantize", "check").having("train", epochs=0)
     work, _ = pipeline.run(untrained, request, _store(options), watcher)
     return document.check(chosen, work)
@@ -265,12 +265,7 @@ def _under(folder: str, work: Work) -> dict[str, Path]:
 def _device(name: str) -> profiles.Device:
     """Read a profile and look up the names in it, before anything starts."""
     device = profiles.device(name)
-    if device.transport not in transports.names():
-        raise unknown("transport", device.transport, transports.names())
     pipeline.read(device.default_pipeline)
-    for rewrite in device.rewrites:
-        if rewrite not in models.rewrites():
-            raise unknown("rewrite", rewrite, models.rewrites())
     return device
 
 

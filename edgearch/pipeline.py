@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from edgearch import data, isolation, models, profiles, stages
 from edgearch.errors import RequestError, unknown
@@ -42,7 +42,7 @@ class _Step(BaseModel):
 class _File(Strict):
     summary: str
     ladder: int | None = None
-    stages: tuple[_Step, ...]
+    stages: tuple[_Step, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,24 @@ class Pipeline:
         """Return this pipeline with just the stages called ``names``."""
         return replace(self, steps=tuple(step for step in self.steps if step.name in names))
 
+    def requiring(self, stage: str) -> Pipeline:
+        """Return this pipeline, which has to have ``stage``.
+
+        Raises:
+            RequestError: it has no such stage.
+        """
+        names = [step.name for step in self.steps]
+        if stage not in names:
+            raise unknown(f"stage of pipeline {self.name!r}", stage, names)
+        return self
+
     def having(self, stage: str, **settings: object) -> Pipeline:
         """Return this pipeline with other settings for one stage.
 
         Raises:
             RequestError: it has no such stage, or the stage no such setting.
         """
-        if stage not in [step.name for step in self.steps]:
-            raise unknown(f"stage of pipeline {self.name!r}", stage, [step.name for step in self.steps])
+        self.requiring(stage)
         where = f"Setting of stage {stage!r}"
         changed = [
             replace(step, settings=_settings(stage, {**step.settings.model_dump(), **settings}, where))
@@ -103,19 +113,30 @@ def read(name: str) -> Pipeline:
     """Read the pipeline called ``name``.
 
     Raises:
-        RequestError: there is none, or a stage or a setting of it is not known.
+        RequestError: there is none, a stage or a setting of it is not known, or a stage lacks what it takes.
     """
-    files = profiles.data_files("pipelines")
-    if name not in files:
-        raise unknown("pipeline", name, files)
-    found = profiles.read_toml(files[name], _File)
-    steps = []
+    path = profiles.data_file("pipelines", "pipeline", name)
+    found = profiles.read_toml(path, _File)
+    steps: list[Step] = []
     for index, step in enumerate(found.stages):
-        where = f"{files[name]}: stages.{index} ({step.name})"
+        where = f"{path}: stages.{index} ({step.name})"
         if step.name not in stages.names():
             raise RequestError(f"{where}: {unknown('stage', step.name, stages.names())}")
-        steps.append(Step(step.name, _settings(step.name, dict(step.model_extra or {}), where)))
+        settings = _settings(step.name, dict(step.model_extra or {}), where)
+        _refuse_without(step.name, [one.name for one in steps], where)
+        steps.append(Step(step.name, settings))
     return Pipeline(name, found.summary, found.ladder, tuple(steps))
+
+
+def _refuse_without(stage: str, before: Sequence[str], where: str) -> None:
+    """Raise a RequestError if ``stage`` takes what a stage makes that does not stand ``before`` it."""
+    wanted = getattr(stages.stage(stage), "AFTER", ())
+    missing = [one for one in wanted if one not in before]
+    if missing:
+        raise RequestError(
+            f"{where}: expected {', '.join(wanted)} before it, found {', '.join(before) or 'no stage'}. "
+            f"Put {', '.join(missing)} there: {stage} takes what they make."
+        )
 
 
 def ladder() -> list[Pipeline]:

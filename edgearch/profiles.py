@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import platformdirs
 from pydantic import (
@@ -28,7 +29,9 @@ Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Where = Literal["device", "stand-in", "emulated", "simulated", "estimated"]
 Processor = Literal["cpu", "mcu"]
 Accelerator = Literal["edgetpu", "ethos-u55-128", "ethos-u65-256"]
+ArenaRuntime = Literal["tflm"]  # of the runtimes, those that record a tensor arena
 
+HERE = Path(__file__).parent
 # A word that can be a file stem, a folder and a report column, and never an option of a program.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # user@host, as OpenSSH reads a destination, which a phone's serial number is too: no white space, no leading
@@ -38,10 +41,23 @@ ADDRESS = re.compile(
 )
 # A folder on a device, from the home folder or from the root: nothing that a shell or sftp reads.
 FOLDER = re.compile(r"/?[A-Za-z0-9_.][A-Za-z0-9_./-]*")
-# One of pip's, or, for a browser, a package of npm in one version.
+# One of pip's, on one line, or, for a browser, a package of npm in one version.
 REQUIREMENT = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9_.\-\[\]]*\s*(?:[<>=!~]=?[^;#\\]*)?(?:;[^#\\]*)?|@[a-z-]+/[a-z-]+@[0-9.]+"
+    r"[A-Za-z0-9][A-Za-z0-9_.\-\[\]]*[ \t]*(?:[<>=!~]=?[^;#\\\r\n]*)?(?:;[^#\\\r\n]*)?"
+    r"|@[a-z-]+/[a-z-]+@[0-9.]+"
 )
+A_REQUIREMENT = "a requirement such as numpy<2"
+
+
+def _matching(pattern: str | re.Pattern[str], expected: str) -> AfterValidator:
+    """Return a check that a whole text matches, whose error says ``expected``: a pattern helps nobody."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(expected)
+        return value
+
+    return AfterValidator(check)
 
 
 class Strict(BaseModel):
@@ -63,12 +79,29 @@ class Memory(Strict):
     flash_overhead_bytes: int = Field(default=0, ge=0)
 
 
-# An option for the compiler's target, such as -mcpu=cortex-m4: it stands in a CMake file.
-FLAG = r"-m[a-z0-9=.+-]+"
-# QEMU with its options: it is started without a shell.
-EMULATOR = r"^qemu-system-arm( [A-Za-z0-9_./=,:-]+)+$"
-# A fully qualified board name, vendor:architecture:board, as arduino-cli wants it.
-BOARD = r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+"
+# One option and no more: it stands in a CMake file.
+Flag = Annotated[
+    str, _matching(r"-m[a-z0-9=.+-]+", "an option for the compiler's target, such as -mcpu=cortex-m4")
+]
+# A program and plain words: it is started without a shell.
+Emulator = Annotated[
+    str,
+    _matching(
+        r"qemu-system-arm( [A-Za-z0-9_./=,:-]+)+",
+        "QEMU with its options, such as qemu-system-arm -machine mps2-an386 -kernel build/firmware.elf",
+    ),
+]
+# As arduino-cli wants it: vendor:architecture:board, then what the board's menus leave open.
+Board = Annotated[
+    str,
+    _matching(
+        "W:W:W(:W=W(,W=W)*)?".replace("W", "[A-Za-z0-9_.-]+"),
+        "a board as arduino-cli calls it, such as arduino:mbed_nano:nano33ble or "
+        "STMicroelectronics:stm32:Disco:pnum=DISCO_F746NG",
+    ),
+]
+Header = Annotated[str, _matching(r"[A-Za-z0-9_]+\.h", "a C header such as TensorFlowLite.h")]
+Requirement = Annotated[str, _matching(REQUIREMENT, A_REQUIREMENT)]
 
 
 class BareMetal(Strict):
@@ -79,11 +112,11 @@ class BareMetal(Strict):
     program passes in a second of the emulated clock (``-icount shift=0``: one a nanosecond).
     """
 
-    cpu_flags: tuple[Annotated[str, Field(pattern=f"^{FLAG}$")], ...] = Field(min_length=1)
+    cpu_flags: tuple[Flag, ...] = Field(min_length=1)
     clock_hz: int = Field(gt=0)
     flash_origin: int = Field(ge=0)
     ram_origin: int = Field(ge=0)
-    run: str | None = Field(default=None, pattern=EMULATOR)
+    run: Emulator | None = None
     instructions_per_second: int = Field(default=1_000_000_000, gt=0)
 
 
@@ -93,8 +126,8 @@ class Arduino(Strict):
     ``library_header`` is the header by which the tools find the TensorFlow Lite Micro library for the board.
     """
 
-    board: str | None = Field(default=None, pattern=f"^{BOARD}$")
-    library_header: str = Field(default="TensorFlowLite.h", pattern=r"^[A-Za-z0-9_]+\.h$")
+    board: Board | None = None
+    library_header: Header = "TensorFlowLite.h"
     serial_baud: int = Field(default=115_200, gt=0)
 
 
@@ -139,8 +172,8 @@ class Device(Strict):
     missing_operators: tuple[str, ...] = ()
     processor: Processor = "cpu"
     accelerator: Accelerator | None = None
-    requirements: dict[str, tuple[str, ...]] = {}
-    arena_runtime: str | None = None
+    requirements: dict[str, tuple[Requirement, ...]] = {}
+    arena_runtime: ArenaRuntime | None = None
     rewrites: tuple[str, ...] = ()
     latency_budget_ms: float | None = Field(default=None, gt=0)
     max_nodes: int | None = Field(default=None, ge=1)
@@ -151,17 +184,18 @@ class Device(Strict):
     @field_validator("firmware")
     @classmethod
     def _measured_arena(cls, firmware: Firmware | None, info: ValidationInfo) -> Firmware | None:
-        if firmware and not info.data.get("arena_runtime"):
+        lacking = info.data.get("arena_runtime", "wrong") is None  # a wrong one has an error of its own
+        if firmware and lacking:
             raise ValueError(
                 "an arena_runtime in the profile too: a firmware's tensor arena is a measured one"
             )
         return firmware
 
 
-def _address(value: str) -> str:
-    if not ADDRESS.fullmatch(value):
-        raise ValueError("a destination such as pi@192.168.1.20, an alias of your ssh config or /dev/ttyACM0")
-    return value
+Address = Annotated[
+    str,
+    _matching(ADDRESS, "a destination such as pi@192.168.1.20, an alias of your ssh config or /dev/ttyACM0"),
+]
 
 
 def _folder(value: str) -> str:
@@ -179,7 +213,7 @@ class Host(Strict):
     ``where`` is how its figures are obtained: a virtual machine says ``emulated``.
     """
 
-    address: Annotated[str, AfterValidator(_address)]
+    address: Address
     device: str | None = None
     transport: str | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -202,8 +236,8 @@ def read_toml(path: Path, record: type[T], **known: object) -> T:
         RequestError: not TOML, or a field is unknown, missing or of another kind than expected.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        found = tomllib.loads(_text(path))
+    except (ValueError, RecursionError) as error:  # too many digits or brackets are no TOMLDecodeError
         raise RequestError(f"{path}: expected a TOML file, found {error}.") from error
     try:
         return record.model_validate({**found, **known})
@@ -211,9 +245,27 @@ def read_toml(path: Path, record: type[T], **known: object) -> T:
         raise RequestError(f"{path}: {explain(error, record)}") from error
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"{path}: expected text in UTF-8, found the byte {error.object[error.start]:#04x} "
+            f"at offset {error.start}. Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise RequestError(f"{path}: expected a text file; it cannot be read: {error.strerror}.") from error
+
+
 def explain(error: ValidationError, record: type[BaseModel]) -> str:
     """Say for each wrong field what was expected and what was found."""
-    return " ".join(_explain_one(dict(one), record) for one in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    lists = {one["loc"][:-1] for one in found}  # one that holds a wrong item is no shorter for it
+    return " ".join(_explain_one(dict(one), record) for one in found if one["loc"] not in lists)
+
+
+# Words of pydantic's that "expected" takes the place of, or that say twice what was found.
+_PYDANTICS_OWN = re.compile(r"^(Value error, |Input should be |\w+ should have )| after validation, not \d+$")
 
 
 def _explain_one(one: dict[str, Any], record: type[BaseModel]) -> str:
@@ -223,44 +275,73 @@ def _explain_one(one: dict[str, Any], record: type[BaseModel]) -> str:
         return f"Field {field!r}: unknown; expected one of {known}; found {one['input']!r}."
     if one["type"] == "missing":
         return f"Field {field!r}: expected a value, found none."
-    expected = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    expected = _PYDANTICS_OWN.sub("", one["msg"])
     return f"Field {field!r}: expected {expected}, found {one['input']!r}."
 
 
 def _fields_beside(location: tuple[int | str, ...], record: type[BaseModel]) -> list[str]:
-    for part in location[:-1]:
+    for part in location[:-1]:  # a part that is no field is a place in a list, or a key of the user's own
         field = record.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type):
-            return []
-        if not issubclass(field.annotation, BaseModel):
-            return []
-        record = field.annotation
+        record = (_record_in(field.annotation) if field else None) or record
     return list(record.model_fields)
+
+
+def _record_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the record that an annotation such as ``dict[str, Host]`` or ``Firmware | None`` is about."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_record_in, get_args(annotation))), None)
 
 
 def data_folders(kind: str) -> list[Path]:
     """Return the folders that hold ``kind`` (``devices``, ``pipelines``): the user's, then ours."""
-    here = Path(__file__).parent
-    installed, checkout = here / "_data" / kind, here.parent / kind
+    installed, checkout = HERE / "_data" / kind, HERE.parent / kind
     ours = installed if installed.is_dir() else checkout
     user = Path.cwd() / kind
     return [user, ours] if user.is_dir() and user.resolve() != ours.resolve() else [ours]
 
 
 def data_files(kind: str, suffix: str = ".toml") -> dict[str, Path]:
-    """Return name → file for every ``kind`` there is; a user's file hides ours of the same name."""
+    """Return name → file for every ``kind`` there is; a user's file hides ours of the same name.
+
+    An editor's backup, or a file whose name a shell would read as an option, is none.
+    """
     found: dict[str, Path] = {}
     for folder in reversed(data_folders(kind)):
-        found |= {path.stem: path for path in sorted(folder.glob(f"*{suffix}"))}
+        paths = sorted(folder.glob(f"*{suffix}"))
+        found |= {path.stem: path for path in paths if NAME.fullmatch(path.stem)}
     return dict(sorted(found.items()))
 
 
+def data_file(kind: str, what: str, name: str, suffix: str = ".toml") -> Path:
+    """Return the file of the ``what`` called ``name``.
+
+    Raises:
+        RequestError: there is none, or it cannot be called so.
+    """
+    files = data_files(kind, suffix)
+    if name in files:
+        return files[name]
+    missing = unknown(what, name, files)
+    if NAME.fullmatch(name):
+        raise missing
+    raise RequestError(
+        f"{missing} A name is letters, digits, . _ and -, the first a letter or a digit: rename the file."
+    )
+
+
 def device(name: str) -> Device:
-    """Read the profile called ``name``."""
-    files = data_files("devices")
-    if name not in files:
-        raise unknown("device", name, files)
-    profile = read_toml(files[name], Device, name=name)
+    """Read the profile called ``name``, and look up the names in it.
+
+    Raises:
+        RequestError: there is none, a field of it is wrong, or something that it names is not there.
+    """
+    path = data_file("devices", "device", name)
+    profile = read_toml(path, Device, name=name)
+    for field, (what, known) in _named_in_profiles().items():
+        value = getattr(profile, field)
+        for one in [value] if isinstance(value, str) else value:
+            _look_up(f"{path}: Field {field!r}", what, one, known)
     wanted = {*profile.runtimes, *([profile.arena_runtime] if profile.arena_runtime else [])}
     found = {runtime: requirements(runtime) for runtime in sorted(wanted - set(profile.requirements))}
     operators = None if profile.opset == "builtin" else opset(profile.opset)
@@ -272,19 +353,40 @@ def device(name: str) -> Device:
     )
 
 
+def _named_in_profiles() -> dict[str, tuple[str, Collection[str]]]:
+    """Return, for each field of a profile that names something, what it names and what there is."""
+    runtimes = ("runtime", data_files("devices/requirements", ".txt"))
+    return {
+        "transport": ("transport", _transports()),
+        "default_pipeline": ("pipeline", data_files("pipelines")),
+        "runtimes": runtimes,
+        "requirements": runtimes,
+        "opset": ("op set", ["builtin", *data_files("devices/opsets")]),
+        "rewrites": ("rewrite", tomllib.loads(_text(HERE / "models" / "rewrites.toml"))),
+    }
+
+
+def _look_up(where: str, what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise RequestError(f"{where}: {unknown(what, name, known)}")
+
+
+def _transports() -> list[str]:
+    """Return the names of the transports: their folder is the list, and stands above this module."""
+    return sorted(path.stem for path in (HERE / "transports").glob("[!_]*.py"))
+
+
 def requirements(runtime: str) -> tuple[str, ...]:
     """Return what pip installs on a device for ``runtime``, a line each.
 
     Raises:
         RequestError: there is no such file, or a line of it is not a plain requirement.
     """
-    files = data_files("devices/requirements", ".txt")
-    if runtime not in files:
-        raise unknown("runtime", runtime, files)
-    lines = [line.split("#")[0].strip() for line in files[runtime].read_text(encoding="utf-8").splitlines()]
+    path = data_file("devices/requirements", "runtime", runtime, ".txt")
+    lines = [line.split("#")[0].strip() for line in _text(path).splitlines()]
     for line in filter(None, lines):
         if not REQUIREMENT.fullmatch(line):
-            raise RequestError(f"{files[runtime]}: expected a requirement such as numpy<2, found {line!r}.")
+            raise RequestError(f"{path}: expected {A_REQUIREMENT}, found {line!r}.")
     return tuple(filter(None, lines))
 
 
@@ -295,10 +397,7 @@ class _Opset(Strict):
 
 def opset(name: str) -> tuple[str, ...]:
     """Return the builtin operators that the op set called ``name`` holds."""
-    files = data_files("devices/opsets")
-    if name not in files:
-        raise unknown("op set", name, [*files, "builtin"])
-    return read_toml(files[name], _Opset).ops
+    return read_toml(data_file("devices/opsets", "op set", name), _Opset).ops
 
 
 def config_file() -> Path:
@@ -307,9 +406,19 @@ def config_file() -> Path:
 
 
 def hosts() -> dict[str, Host]:
-    """Return the hosts that the user's config file names."""
+    """Return the hosts that the user's config file names; without the file there are none.
+
+    Raises:
+        RequestError: there is something else in its place, or a field of it is wrong.
+    """
     path = config_file()
-    return read_toml(path, _Config).hosts if path.is_file() else {}
+    if not (path.exists() or path.is_symlink()):  # a link to nothing is a mistake, and no lack of a file
+        return {}
+    found = read_toml(path, _Config).hosts
+    for name, host in found.items():
+        if host.transport:
+            _look_up(f"{path}: Field 'hosts.{name}.transport'", "transport", host.transport, _transports())
+    return found
 
 
 def host_for(device_name: str, named: str | None) -> Host | None:

@@ -13,8 +13,7 @@ import numpy as np
 
 from edgearch import data, profiles
 from edgearch.errors import RequestError
-from edgearch.transports import _litertjs
-from edgearch.transports._browser_server import Server
+from edgearch.transports import _browser_server, _litertjs
 from edgearch.work import Request, silent
 
 RUNTIME = "litertjs-wasm"
@@ -48,9 +47,17 @@ def served(request: Request, bundle: Path) -> Iterator[str]:
     package = _litertjs.folder(wanted, silent)
     with tempfile.TemporaryDirectory(prefix="edgearch-try-") as folder:
         (Path(folder) / "try.json").write_text(json.dumps(described), encoding="utf-8")
-        server = Server({"litertjs": package, "bundle": bundle, "facts": Path(folder)})
+        server = _browser_server.Server({"litertjs": package, "bundle": bundle, "facts": Path(folder)})
         with server.running():
             yield server.url("try.html")
+
+
+def redirect(address: str) -> contextlib.AbstractContextManager[str]:
+    """Write a file that sends a browser on to ``address``; its own is given to the browser instead.
+
+    A browser's command line shows what it opens to every user of the machine, with the secret in it.
+    """
+    return _browser_server.redirect(address)
 
 
 def describe(request: Request, bundle: Path) -> dict[str, Any]:

@@ -7,19 +7,23 @@ default and answers to the family's plain name too. A builder takes a
 the size of the family's latent space, if any; ``REWRITES`` says which rewrites of ``rewrites.toml`` a variant
 knows, so that a device profile can ask for them.
 
-``EDGEARCH_MODELS`` may name a folder with more families, to try one without touching the package.
+``EDGEARCH_MODELS`` may name a folder with more families, to try one without touching the package. What is
+wrong with one of them is the user's to mend: it becomes a :class:`~edgearch.errors.RequestError`.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,12 +32,16 @@ import edgearch.models
 from edgearch import registry
 from edgearch.agent import driving
 from edgearch.data import Examples
-from edgearch.errors import unknown
+from edgearch.errors import RequestError, unknown
 from edgearch.framework import tf
+from edgearch.profiles import NAME
 from edgearch.work import Arrays, Spec
 
-if os.environ.get("EDGEARCH_MODELS"):
-    __path__.append(os.environ["EDGEARCH_MODELS"])
+OWN = os.environ.get("EDGEARCH_MODELS")
+if OWN:
+    if not Path(OWN).is_dir():
+        raise RequestError(f"EDGEARCH_MODELS={OWN}: no such folder; expected one of families, one a file.")
+    __path__.append(OWN)
 
 
 @dataclass(frozen=True)
@@ -226,8 +234,41 @@ def rewrites() -> dict[str, Rewrite]:
 
 
 @functools.cache
-def _family(name: str) -> Any:
-    return importlib.import_module(f"edgearch.models.{name}")
+def _family(name: str) -> ModuleType:
+    module = f"edgearch.models.{name}"
+    try:
+        family = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # a file of the user's own may do anything
+        raise _no_family(module, f"one that imports, found {type(error).__name__}: {error}") from error
+    _refuse_wrong_tables(family)
+    return family
+
+
+def _refuse_wrong_tables(family: ModuleType) -> None:
+    """Raise a RequestError if what stands in a family's file is not what this package looks up in it."""
+    variants = getattr(family, "VARIANTS", None)
+    if not variants:
+        raise _no_family(family.__name__, "VARIANTS with at least one variant, found none")
+    kinds: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "VARIANTS": ("a variant's name to its builder", callable),
+        "PURPOSES": ("a variant's name to its Purpose", lambda value: isinstance(value, Purpose)),
+        "ALIASES": ("another name to a variant's", lambda value: value in list(variants)),
+        "REWRITES": ("a variant's name to a tuple of rewrites", lambda value: isinstance(value, tuple)),
+    }
+    for table, (meant, fits) in kinds.items():
+        found = getattr(family, table, {})
+        if not (isinstance(found, dict) and all(map(_is_name, found)) and all(map(fits, found.values()))):
+            raise _no_family(family.__name__, f"{table}, a dict from {meant}, found {found!r}")
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str) and NAME.fullmatch(key) is not None
+
+
+def _no_family(module: str, expected: str) -> RequestError:
+    spec = importlib.util.find_spec(module)
+    file = spec.origin if spec else module
+    return RequestError(f"{file}: expected a family of models: {expected}. Mend the file, or take it away.")
 
 
 def logits_export(model: Any, spec: Spec) -> dict[str, Export]:

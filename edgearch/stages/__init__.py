@@ -2,9 +2,10 @@
 
 A stage module gives ``Settings`` (what a pipeline file may say), ``DEPENDS`` (the fields of the request
 that its result depends on), ``PACKAGES`` (the distributions it computes with), ``NEEDS_TENSORFLOW`` (then it
-runs in a child process) and ``run(work, settings)``, values in, values out. It may give ``machine(request)``:
-what of this machine its result depends on, such as where a program is; and ``FILES``: those of ours that it
-reads and that are not code. It knows nothing of what comes after it.
+runs in a child process) and ``run(work, settings)``, values in, values out. It may give ``AFTER``: the stages
+that stand somewhere before it in every pipeline, because it takes what they make; ``machine(request)``: what
+of this machine its result depends on, such as where a program is; and ``FILES``: those of ours that it reads
+and that are not code. It knows nothing of what comes after it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _conversion
 from edgearch.work import Work
 
+AFTER = ("train",)
 DEPENDS = ("variant", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "numpy")
 NEEDS_TENSORFLOW = True

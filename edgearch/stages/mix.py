@@ -23,6 +23,7 @@ from edgearch.stages import _bundle, _conversion, _fitting, _host, _selective, v
 from edgearch.tasks import Score
 from edgearch.work import Work, load_arrays
 
+AFTER = ("train", "convert", "quantize")
 DEPENDS = ("device", "variant", "task", "seed", "rewrites")
 PACKAGES = ("ai-edge-quantizer", "ai-edge-litert", "tensorflow", "tf-keras", "numpy")
 NEEDS_TENSORFLOW = False

@@ -13,6 +13,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _bundle, _compiling
 from edgearch.work import Request, Work, load_arrays
 
+AFTER = ("train", "convert", "validate")
 DEPENDS = ("device", "variant", "dataset")
 PACKAGES = ()
 NEEDS_TENSORFLOW = False
@@ -77,6 +78,9 @@ def with_compiled(work: Work, folder: Path) -> Work:
         _compiling.keep_compiled(compiler, models, folder)
         return work
     notes = work.facts.get("notes", [])
+    if "accelerator" not in work.facts:
+        unknown = "the pipeline has no stage check before package, which says what the accelerator takes."
+        return work.plus(notes=[*notes, f"No model was compiled for the accelerator: {unknown}"])
     if program is None:
         missing = f"{compiler.program} is not on PATH, so the bundle holds no model for the accelerator."
         return work.plus(notes=[*notes, f"{missing} {compiler.source}"])

@@ -17,6 +17,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work
 
+AFTER = ("train",)
 DEPENDS = ("variant", "dataset", "task", "data_folder", "seed", "rewrites")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 NEEDS_TENSORFLOW = True

@@ -13,6 +13,7 @@ from edgearch.profiles import Strict
 from edgearch.stages import _bundle, _conversion, convert
 from edgearch.work import Work
 
+AFTER = ("train", "convert")
 DEPENDS = ("variant", "seed", "rewrites")
 PACKAGES = convert.PACKAGES
 NEEDS_TENSORFLOW = True

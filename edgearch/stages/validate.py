@@ -16,6 +16,7 @@ from edgearch.stages import _bundle, _fitting, _host
 from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Predictor, Work, load_arrays, save_arrays
 
+AFTER = ("train", "convert")
 DEPENDS = ("variant", "task")
 PACKAGES = ("ai-edge-litert", "numpy", "scipy")
 NEEDS_TENSORFLOW = False

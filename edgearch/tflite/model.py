@@ -6,6 +6,7 @@ untrusted: whatever is wrong with it becomes a :class:`~edgearch.errors.RequestE
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 import struct
 from collections import Counter
@@ -110,6 +111,10 @@ def read(path: Path) -> Model:
     return parse(content, str(path))
 
 
+class _UnknownCodeError(Exception):
+    """A code of the file that our schema gives no name, such as ``operator 9999``."""
+
+
 def parse(content: bytes, name: str) -> Model:
     """Read a model from ``content``; ``name`` stands in errors."""
     if not content:
@@ -122,6 +127,12 @@ def parse(content: bytes, name: str) -> Model:
 
     try:
         return _model(schema, schema.ModelT.InitFromPackedBuf(content, 0), content)
+    except _UnknownCodeError as error:
+        reader = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
+        raise RequestError(
+            f"{name}: {error} is unknown to {reader}, by which edgearch reads models: it is newer, or the "
+            "file is damaged. Update ai-edge-litert, or convert the model with an older converter."
+        ) from error
     except (
         struct.error,
         IndexError,
@@ -132,7 +143,7 @@ def parse(content: bytes, name: str) -> Model:
         OverflowError,
     ) as error:
         raise RequestError(
-            f"{name}: a TFLite model that is truncated or damaged ({len(content)} bytes; {error}). "
+            f"{name}: a TFLite model that is truncated or damaged ({len(content)} bytes). "
             "Copy or convert it again."
         ) from error
 
@@ -183,8 +194,14 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
 
 
+def _named(kind: str, code: int, names: dict[int, str]) -> str:
+    if code not in names:
+        raise _UnknownCodeError(f"{kind} {code}")
+    return names[code]
+
+
 def _operator_name(code: Any, names: dict[int, str]) -> str:
-    name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    name = _named("operator", max(code.builtinCode, code.deprecatedBuiltinCode), names)
     return f"CUSTOM:{_text(code.customCode)}" if name == "CUSTOM" else name
 
 
@@ -211,7 +228,7 @@ def _tensor(one: Any, buffers: Any, dtypes: dict[int, str], content: bytes) -> T
     return Tensor(
         name=_text(one.name),
         shape=tuple(int(size) for size in _list(one.shape)),
-        dtype=dtypes[one.type],
+        dtype=_named("tensor type", one.type, dtypes),
         scale=float(scales[0]) if len(scales) == 1 else None,
         zero_point=int(zero_points[0]) if len(zero_points) == 1 else 0,
         channels=len(scales),

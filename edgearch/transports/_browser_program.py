@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgearch.errors import DeviceError
 from edgearch.runtimes import litert_gpu
+from edgearch.transports._browser_server import redirect
 
 PROGRAMS = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser", "chrome")
 VARIABLE = "CHROME_PATH"
@@ -21,6 +24,28 @@ _QUIET = (
     "--disable-sync", "--disable-quic", "--disable-extensions", "--mute-audio",
 )  # fmt: skip
 _SECONDS_TO_END = 5
+# [process:thread:date/time:LEVEL:file:line] what
+_LOGGED = re.compile(r"^\[[\d:/.]*:(?P<level>[A-Z]+):[^\]]*\] *")
+# What Chromium also says where all is well (no D-Bus, no clock to read), and a crash's stack and registers.
+_NOISE = re.compile(
+    r"ERROR:(dbus|third_party/crashpad|content/common/zygote)/|^#\d|^ *\w+: [0-9a-f]{16}|^\[end of"
+)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A browser that was started, and the file that holds its complaints."""
+
+    child: subprocess.Popen[bytes]
+    complaints: Path
+
+    def end(self) -> str | None:
+        """Return how it ended and what it last said of that; ``None`` while it runs."""
+        status = self.child.poll()
+        if status is None:
+            return None
+        said = complaint(self.complaints.read_text(encoding="utf-8", errors="replace"))
+        return f"the browser ended (exit status {status})" + (f": {said}" if said else "")
 
 
 def find() -> str:
@@ -41,23 +66,34 @@ def find() -> str:
 
 
 @contextlib.contextmanager
-def started(url: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(program: str, url: str) -> Iterator[Running]:
     """Run a browser without a window on ``url``, with a profile of its own; it has ended when this has."""
     # A browser whose starter was killed must end too.
     guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-    with tempfile.TemporaryDirectory(prefix="edgearch-browser-", ignore_cleanup_errors=True) as profile:
-        command = [*guard, find(), *_QUIET, *_graphics(), f"--user-data-dir={profile}"]
+    with (
+        tempfile.TemporaryDirectory(prefix="edgearch-browser-", ignore_cleanup_errors=True) as profile,
+        redirect(url) as file,
+    ):
+        command = [*guard, program, *_QUIET, *_graphics(), f"--user-data-dir={profile}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command.append("--no-sandbox")  # Chromium's sandbox does not work for root
-        with (Path(profile) / "stderr").open("wb") as complaints:
+        complaints = Path(profile) / "stderr"
+        with complaints.open("wb") as stderr:
             child = subprocess.Popen(
-                [*command, url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
+                [*command, file], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
                 start_new_session=True,
             )  # fmt: skip
         try:
-            yield child
+            yield Running(child, complaints)
         finally:
             _end(child)
+
+
+def complaint(text: str) -> str:
+    """Return the line of a browser's complaints that says why it ended: the last fatal one, else the last."""
+    lines = [line for line in text.splitlines() if line.strip() and not _NOISE.search(line)]
+    fatal = [line for line in lines if (found := _LOGGED.match(line)) and found["level"] == "FATAL"]
+    return _LOGGED.sub("", (fatal or lines or [""])[-1]).strip()
 
 
 def _graphics() -> list[str]:

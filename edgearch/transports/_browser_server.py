@@ -1,15 +1,18 @@
 """What a page of ours is served with: files on loopback, and one line to the page for commands and answers.
 
 A message either way is one line of JSON with the arrays' names, dtypes and shapes, and then their raw bytes.
-The path begins with a secret, so that no other page or user of this machine can ask or answer.
+The path begins with a secret, so that no other page or user of this machine can ask or answer. A browser is
+told it by a file: what stands in its command line is there for every user to read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import queue
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -61,16 +64,35 @@ def unpack(message: bytes) -> Message:
     return header, arrays
 
 
+@contextlib.contextmanager
+def redirect(address: str) -> Iterator[str]:
+    """Write a file that sends a browser on to ``address``; yield the file's own, which may be told to all."""
+    link = html.escape(address)
+    with tempfile.TemporaryDirectory(prefix="edgearch-open-") as folder:
+        file = Path(folder) / "open.html"
+        file.touch(mode=0o600)
+        text = f'<meta http-equiv="refresh" content="0; url={link}"><a href="{link}">edgearch</a>'
+        file.write_text(f"<!doctype html>{text}\n", encoding="utf-8")
+        yield file.as_uri()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: who waits for a page that is gone says so, and other senders are nobody's concern."""
+
+
 class Server:
     """Serves ``folders`` (name → folder; a name is the first part of a path) and holds the line to a page."""
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self._folders = {"pages": PAGES, **folders}
         self._secret = secrets.token_urlsafe(16)
-        self._commands: queue.Queue[bytes] = queue.Queue()
+        self._commands: queue.Queue[bytes | None] = queue.Queue()  # None: there will be no more
         self._answers: queue.Queue[bytes] = queue.Queue()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", 0), self._handler())
+        self.page_is_gone = threading.Event()
 
     def url(self, page: str) -> str:
         """Return the address of a file of ours under ``pages``."""
@@ -84,6 +106,7 @@ class Server:
         try:
             yield
         finally:
+            self._commands.put(None)
             self._http.shutdown()
             self._http.server_close()
 
@@ -107,7 +130,10 @@ class Server:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
-                """Serve a file."""
+                """Serve a file, or stay with a page until it is gone."""
+                if server._parts(self) == ["alive"]:
+                    self._stay()
+                    return
                 path = server._file(self)
                 if path is None:
                     self._reply(HTTPStatus.NOT_FOUND, b"", "text/plain")
@@ -118,27 +144,51 @@ class Server:
 
             def do_POST(self) -> None:
                 """Take an answer, and wait for the next command to reply with."""
-                length = int(self.headers.get("Content-Length", "0"))
-                if server._parts(self) != ["line"] or not 0 <= length <= LARGEST_MESSAGE:
+                length = self.headers.get("Content-Length", "0")
+                if server._parts(self) != ["line"] or not _is_length(length):
                     self.close_connection = True
                     self._reply(HTTPStatus.NOT_FOUND, b"", "text/plain")
                     return
-                server._answers.put(self.rfile.read(length))
-                self._reply(HTTPStatus.OK, server._commands.get(), "application/octet-stream")
+                server._answers.put(self.rfile.read(int(length)))
+                command = server._next()
+                if command is None:
+                    self.close_connection = True
+                else:
+                    self._reply(HTTPStatus.OK, command, "application/octet-stream")
+
+            def _stay(self) -> None:
+                # One byte is promised and never sent: the connection lasts as long as the page, whatever
+                # that computes meanwhile, and ends even if the page crashes.
+                self._head(HTTPStatus.OK, "text/plain", length=1)
+                self.wfile.flush()
+                self.close_connection = True
+                try:
+                    self.rfile.read(1)
+                finally:
+                    server.page_is_gone.set()
 
             def _reply(self, status: HTTPStatus, content: bytes, kind: str) -> None:
+                self._head(status, kind, len(content))
+                self.wfile.write(content)
+
+            def _head(self, status: HTTPStatus, kind: str, length: int) -> None:
                 self.send_response(status)
                 for name, value in {**_HEADERS, "Content-Type": kind}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(length))
                 self.end_headers()
-                with contextlib.suppress(ConnectionError):  # the page is gone: whoever waits for it says so
-                    self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
         return Handler
+
+    def _next(self) -> bytes | None:
+        """Wait for the next command; ``None`` at the end, to every page that waits."""
+        command = self._commands.get()
+        if command is None:
+            self._commands.put(None)
+        return command
 
     def _parts(self, request: BaseHTTPRequestHandler) -> list[str] | None:
         """Return the path after the secret, in parts; ``None`` where secret or Host is wrong."""
@@ -154,3 +204,7 @@ class Server:
             return None
         path = folder.joinpath(*parts[1:]).resolve()
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+
+
+def _is_length(text: str) -> bool:
+    return text.isdecimal() and int(text) <= LARGEST_MESSAGE

@@ -56,10 +56,14 @@ def _fetch(wanted: str, kept: Path) -> None:
             "LiteRT.js comes from npm, which is not on PATH: sudo apt install npm. It is fetched once."
         )
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".litertjs-") as scratch:
+        # Without both, npm installs into the nearest folder above that holds packages: the user's own.
+        (Path(scratch) / "package.json").write_text("{}", encoding="utf-8")
+        here = ["--prefix", scratch]
+        # Scripts of a package never run here; its files are only served to a browser.
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund"]
         try:
-            # Scripts of a package never run here; its files are only served to a browser.
             done = subprocess.run(
-                [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", f"@litertjs/core@{wanted}"],
+                [npm, "install", *here, *quiet, f"@litertjs/core@{wanted}"],
                 cwd=scratch, capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
@@ -69,9 +73,15 @@ def _fetch(wanted: str, kept: Path) -> None:
             ) from error
         made = Path(scratch) / "node_modules" / "@litertjs"
         if done.returncode or not (made / "core" / "wasm").is_dir():
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or ["it said nothing"]
             raise DeviceError(
-                f"npm could not install @litertjs/core {wanted} ({lines[0].strip()}). It needs the network "
-                "once; `npm config get registry` says where it looks."
+                f"npm could not install @litertjs/core {wanted} ({_complaint(done.stderr)}). It needs the "
+                "network once; `npm config get registry` says where it looks."
             )
         made.rename(kept)
+
+
+def _complaint(stderr: str) -> str:
+    """Return npm's first line of an error (``npm ERR!`` before npm 10.6), else the last that it said."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("npm error", "npm ERR!"))]
+    return errors[0] if errors else (lines or ["it said nothing"])[-1]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,29 +24,37 @@ from edgearch.agent.failure import AgentError
 from edgearch.errors import DeviceError
 from edgearch.profiles import Device, Host
 from edgearch.transports import _browser_program, _litertjs
+from edgearch.transports._browser_program import Running
 from edgearch.transports._browser_server import Message, Server
-from edgearch.work import Progress, silent
+from edgearch.work import Progress, save_arrays, silent
 
 ADDRESS = None
 RUNTIME = "litertjs-"  # then the accelerator's name in LiteRT.js
 _SECONDS_TO_START = 60
+_UNANSWERED = "the browser gave no answer in {:.0f} s"
+_UNOPENED = (
+    "the browser did not open the page in {:.0f} s (one from a snap cannot read files in /tmp: set TMPDIR to "
+    "a folder in your home)"
+)
 _PRODUCT = re.compile(r"(?:Headless)?(Chrom\w+)/([\d.]+)")
 
 
 class Page:
     """A page of ours in a running browser."""
 
-    def __init__(self, server: Server, child: subprocess.Popen[bytes], timeout_seconds: float) -> None:
+    def __init__(self, server: Server, browser: Running, timeout_seconds: float) -> None:
         self._server = server
-        self._child = child
+        self._browser = browser
         self._timeout = timeout_seconds
-        self.about, _ = self._whole(self._answer(_SECONDS_TO_START))
+        self.about, _ = self._whole(self._answer(_SECONDS_TO_START, _UNOPENED))
+        self.loaded, _ = self.ask({"do": "load"})
 
     def ask(self, header: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> Message:
         """Give the page a command and return its answer.
 
         Raises:
-            RuntimeError: the page says what went wrong, the browser ended, or no answer came.
+            RuntimeError: the page says what went wrong.
+            GoneError: the page or the browser ended, or no answer came.
         """
         self._server.say(header, arrays or {})
         return self._whole(self._answer(self._timeout))
@@ -58,15 +65,17 @@ class Page:
             raise RuntimeError(header["error"].strip().partition("\n")[0])
         return message
 
-    def _answer(self, seconds: float) -> Message:
+    def _answer(self, seconds: float, otherwise: str = _UNANSWERED) -> Message:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            gone = self._server.page_is_gone.is_set()  # asked first: what the page said last is still heard
             message = self._server.hear(seconds=0.2)
             if message:
                 return message
-            if self._child.poll() is not None:
-                raise GoneError(f"the browser ended (exit status {self._child.returncode})")
-        raise GoneError(f"the browser gave no answer in {seconds:.0f} s")
+            ended = self._browser.end()
+            if ended or gone:
+                raise GoneError(ended or "the page crashed in the browser: too little memory for the model?")
+        raise GoneError(otherwise.format(seconds))
 
 
 class GoneError(Exception):
@@ -99,17 +108,17 @@ class _Session:
     def reset(self) -> None:
         """Do nothing: LiteRT.js refuses a model with variable tensors."""
 
-    def arena_bytes(self) -> None:
+    def arena_bytes(self) -> int | None:
         """Return nothing: LiteRT.js records none."""
-        return
+        return None
 
-    def undelegated(self) -> None:
+    def undelegated(self) -> dict[str, int] | None:
         """Return nothing: LiteRT.js does not tell."""
-        return
+        return None
 
-    def processor(self) -> None:
-        """Return nothing: the page says it when LiteRT.js is loaded."""
-        return
+    def processor(self) -> dict[str, str] | None:
+        """Return the GPU that the page found when it loaded LiteRT.js, if the model runs on one."""
+        return _processor(self._page.loaded)
 
     def timed(self, seconds: float, steps: int) -> tuple[list[float], int]:
         """Return the milliseconds of whole examples, each the mean of as many as are timed together."""
@@ -165,13 +174,13 @@ class Browser:
             wanted = _litertjs.version(tuple(request["runtimes"][name]))
             package = _litertjs.folder(wanted, progress)
             try:
-                with self._page(name, folder, package, request) as (page, processor):
+                with self._page(name, folder, package, request) as page:
                     about.update(page.about)
-                    run = _running(page, processor, request)
-                    figures, answers[name] = worker.every_role(folder, run)
+                    figures, answers[name] = worker.every_role(folder, _running(page, request["seconds"]))
+                    threads = int(page.loaded["threads"])
             except (GoneError, RuntimeError, ValueError) as error:
                 return {"name": name, "set_aside": str(error)}
-            rest = {"version": wanted, "threads": request["threads"], "peak_rss_bytes": None}
+            rest = {"version": wanted, "threads": threads, "peak_rss_bytes": None}
             return measuring.judged(name, {**rest, **figures})
 
         shared = platformdirs.user_cache_path("edgearch") / "stand-in"
@@ -180,9 +189,9 @@ class Browser:
             before = machine.condition()
             runtimes = [one(name) for name in request["runtimes"]]
             after = machine.condition()
-        chosen = measuring.choose(runtimes)
+        chosen = measuring.choose(runtimes, request["where"])
         if chosen:
-            np.savez_compressed(self._folder / request["keep"], allow_pickle=False, **answers[chosen])
+            save_arrays(self._folder / request["keep"], answers[chosen])
         return {
             "machine": {**machine.describe(), "browser": _product(about)},
             "condition": {"before": before, "after": after},
@@ -190,21 +199,17 @@ class Browser:
         }
 
     @contextlib.contextmanager
-    def _page(
-        self, runtime: str, folder: Path, package: Path, request: dict[str, Any]
-    ) -> Iterator[tuple[Page, dict[str, str] | None]]:
-        """Open a page with LiteRT.js loaded; yield it and what runs the model, where that is not the CPU."""
+    def _page(self, runtime: str, folder: Path, package: Path, request: dict[str, Any]) -> Iterator[Page]:
+        """Open a page with LiteRT.js loaded."""
         server = Server({"litertjs": package, "bundle": folder})
         accelerator = runtime.removeprefix(RUNTIME)
         url = f"{server.url('measure.html')}?accelerator={accelerator}&threads={request['threads']}"
-        with server.running(), _browser_program.started(url) as child:
-            page = Page(server, child, request["timeout_seconds"])
-            found, _ = page.ask({"do": "load"})
-            yield page, _processor(found)
+        with server.running(), _browser_program.started(self._program, url) as browser:
+            yield Page(server, browser, request["timeout_seconds"])
 
 
 def _running(
-    page: Page, processor: dict[str, str] | None, request: dict[str, Any]
+    page: Page, seconds: float
 ) -> Callable[[dict[str, Any], worker.Arrays], tuple[dict[str, Any], worker.Arrays]]:
     """Return what runs one role in ``page``: its figures, and its outputs for every example."""
 
@@ -217,23 +222,32 @@ def _running(
         first_ms = session.last_ms
         outputs = drive.outputs()
         drive.begin(0)
-        whole, together = session.timed(request["seconds"], drive.steps)
-        figures = {
+        whole, together = session.timed(seconds, drive.steps)
+        single = summarize([one / drive.steps for one in whole], together * drive.steps)
+        figures: dict[str, Any] = {
             "load_ms": session.load_ms,
-            "latency_ms": {
-                "first": first_ms,
-                **worker.summarize([one / drive.steps for one in whole]),
-                "timed_together": together,
-            },
-            "arena_bytes": None,
-            "undelegated": None,
-            **({"processor": processor} if processor else {}),
+            "latency_ms": {"first": first_ms, **single},
+            "arena_bytes": session.arena_bytes(),
+            "undelegated": session.undelegated(),
         }
+        processor = session.processor()
+        if processor:
+            figures["processor"] = processor
         if drive.in_steps:
-            figures |= {"steps": drive.steps, "sequence_latency_ms": worker.summarize(whole)}
+            figures |= {"steps": drive.steps, "sequence_latency_ms": summarize(whole, together)}
         return figures, outputs
 
     return run
+
+
+def summarize(means: list[float], together: int) -> dict[str, Any]:
+    """Return :func:`worker.summarize` of times that are each the mean of as many as are timed ``together``.
+
+    Means hide the slow ones: of several, no percentile beyond the median is known, and no distribution.
+    """
+    unknown = ("p90", "p99", "histogram") if together > 1 else ()
+    found = {name: value for name, value in worker.summarize(means).items() if name not in unknown}
+    return {**found, "timed_together": together}
 
 
 def _refuse_dtypes(export: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ COMMAND = f"python3 -I -c {shlex.quote(_agent.BOOTSTRAP)}"
 # when a line of its batch failed. One that loses its ssh exits with others, or dies of SIGPIPE.
 LOST, NOT_FOUND, BATCH_FAILED = 255, 127, 1
 SECONDS_TO_CLEAN_UP = 5
-ADDRESS = re.compile(r"[^/]*")
+# A colon is of an IPv6 address: a port has an option of its own.
+ADDRESS = re.compile(r"[^/:]*|[^/:]*(?::[^/:]*){2,}")
 EXAMPLE = "pi@192.168.1.20"
 
 

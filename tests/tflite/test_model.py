@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from edgearch.errors import RequestError
 from edgearch.tflite import costs, model
@@ -76,3 +80,27 @@ def test_file_cut_or_overwritten_anywhere_is_read_or_refused_and_nothing_else(in
         except RequestError:
             refused += 1
     assert refused > 75
+
+
+@pytest.mark.parametrize(
+    ("part", "what"), [("operatorCodes", "operator 9999"), ("tensors", "tensor type 99")]
+)
+def test_code_that_the_schema_does_not_know_is_named_with_its_version(
+    int8_model: Path, part: str, what: str
+) -> None:
+    tree = schema.ModelT.InitFromPackedBuf(int8_model.read_bytes(), 0)
+    if part == "tensors":
+        tree.subgraphs[0].tensors[0].type = 99
+    else:
+        tree.operatorCodes[0].builtinCode = 9999
+    builder = flatbuffers.Builder()
+    builder.Finish(tree.Pack(builder), file_identifier=model.IDENTIFIER)
+    known = f"{what} is unknown to ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
+    with pytest.raises(RequestError, match=re.escape(known)):
+        model.parse(bytes(builder.Output()), "newer.tflite")
+
+
+def test_damaged_file_is_refused_without_words_of_python(int8_model: Path) -> None:
+    content = int8_model.read_bytes()
+    with pytest.raises(RequestError, match=r"damaged \(\d+ bytes\)\. Copy or convert it again\.$"):
+        model.parse(content[: len(content) // 2], "cut.tflite")

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -19,9 +21,11 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from edgearch import trying
+from edgearch import profiles, trying
 from edgearch.errors import DeviceError
-from edgearch.transports import _browser_program
+from edgearch.transports import _browser_program, _litertjs
+from edgearch.transports._browser_server import Server
+from edgearch.work import silent
 from tests.conftest import Deployed, Done
 
 DRIVER = "/usr/bin/chromedriver"
@@ -110,6 +114,36 @@ def test_clear_empties_paper_and_answer(page: Any) -> None:
     page.find_element(By.ID, "clear").click()
     assert page.find_element(By.ID, "answer").text == "Nothing drawn yet."
     assert not page.find_elements(By.CSS_SELECTOR, "#bars .best")
+
+
+def test_page_says_what_to_draw_and_that_its_model_cannot_be_loaded(page: Any, tmp_path: Path) -> None:
+    facts = {"labels": ["t-shirt", "ankle boot"], "sides": [28, 28], "file": "missing.tflite", "title": ""}
+    (tmp_path / "try.json").write_text(json.dumps(facts))
+    litertjs = _litertjs.folder(_litertjs.version(profiles.requirements(trying.RUNTIME)), silent)
+    server = Server({"litertjs": litertjs, "bundle": tmp_path, "facts": tmp_path})
+    with server.running():
+        page.get(server.url("try.html"))
+        wait(page, lambda: "does not run here" in page.find_element(By.ID, "title").text)
+        assert "missing.tflite: 404" in page.find_element(By.ID, "title").text
+        assert page.find_element(By.ID, "task").text == "Draw one of: t-shirt, ankle boot"
+
+
+def test_page_says_that_litertjs_did_not_come(page: Any, tmp_path: Path) -> None:
+    server = Server({"facts": tmp_path})
+    with server.running():
+        page.get(server.url("try.html"))
+        wait(page, lambda: "does not run here" in page.find_element(By.ID, "title").text)
+
+
+def test_file_that_its_owner_alone_may_read_sends_a_browser_on_to_the_page(page: Any, address: str) -> None:
+    with trying.redirect(address) as file:
+        path = Path(url2pathname(urlsplit(file).path))
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        page.get(file)
+        wait(page, lambda: page.current_url == address)
+        wait(page, lambda: page.execute_script("return document.body.dataset.ready") == "yes")
+    assert page.find_element(By.ID, "task").text == "Draw a digit"
+    assert page.execute_script("return crossOriginIsolated")
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,25 @@ import {loadAndCompile, loadLiteRt, Tensor} from "../litertjs/core/dist/index.js
 const KINDS = {float32: Float32Array, int32: Int32Array, uint8: Uint8Array};
 const names = new Map(Object.entries(KINDS).map(([name, kind]) => [kind, name]));
 
-// Load the runtime; say what it runs on. WebGPU's adapter is software where it says so.
-export async function load(accelerator) {
+// Load the runtime; say what it runs on, in how many threads. WebGPU's adapter is software where it says so.
+export async function load(accelerator, wanted) {
+  // Only WebAssembly has them. LiteRT.js makes one a core, and would wait for more without end.
+  const threads = accelerator === "wasm" ? Math.min(wanted, navigator.hardwareConcurrency) : 1;
   // JSPI lets a model run on WebGPU in part: so it can be told whether it runs there as a whole.
-  await loadLiteRt("../litertjs/core/wasm/", {jspi: accelerator === "webgpu" && "Suspending" in WebAssembly});
-  if (accelerator === "wasm") return {};
+  const jspi = accelerator === "webgpu" && "Suspending" in WebAssembly;
+  await loadLiteRt("../litertjs/core/wasm/", {threads: threads > 1, jspi});
+  if (accelerator === "wasm") return {threads};
   const adapter = navigator.gpu && await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error("failed to find WebGPU: this browser gives pages none");
   const {vendor, architecture, description, isFallbackAdapter} = adapter.info;
   const name = [vendor, architecture, description].filter(Boolean).join(" ") || "GPU";
-  return {adapter: name, software: Boolean(isFallbackAdapter) || /swiftshader|llvmpipe/i.test(name)};
+  return {threads, adapter: name, software: Boolean(isFallbackAdapter) || /swiftshader|llvmpipe/i.test(name)};
 }
 
 export async function open(url, accelerator, threads) {
-  const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+  const reply = await fetch(url);
+  if (!reply.ok) throw new Error(`failed to fetch ${url}: ${reply.status} ${reply.statusText}`);
+  const bytes = new Uint8Array(await reply.arrayBuffer());
   const start = performance.now();
   const model = await loadAndCompile(bytes, {
     accelerator, cpuOptions: {numThreads: threads}, gpuOptions: {precision: "fp32"},

@@ -5,15 +5,16 @@ import {load, open, pack, run, unpack} from "./litert.js";
 const CLOCK_STEPS = 100; // a timing lasts at least so many of the clock's steps
 
 const {accelerator, threads} = Object.fromEntries(new URLSearchParams(location.search));
-let model;
+let loaded, model;
 
 const commands = {
   async load() {
-    return [await load(accelerator)];
+    loaded = await load(accelerator, Number(threads));
+    return [loaded];
   },
   async open({file}) {
     model?.delete();
-    const opened = await open(`../bundle/${file}`, accelerator, Number(threads));
+    const opened = await open(`../bundle/${file}`, accelerator, loaded.threads);
     model = opened.model;
     return [{load_ms: opened.load_ms}];
   },
@@ -61,6 +62,9 @@ async function answerTo(message) {
     return pack({error: String(error.message ?? error)});
   }
 }
+
+// Never answered in full: its connection tells the program that this page is still there.
+fetch("../alive").then(reply => reply.text()).catch(() => {});
 
 let answer = pack({browser: navigator.userAgent, cores: navigator.hardwareConcurrency});
 for (;;) {

@@ -11,7 +11,9 @@ const facts = await (await fetch("../facts/try.json")).json();
 const [rows, columns] = facts.sides;
 let last = null;
 
-await load("wasm");
+element("task").textContent = facts.labels.every(label => /^\d$/.test(label))
+  ? "Draw a digit" : `Draw one of: ${facts.labels.join(", ")}`;
+await load("wasm", 1);
 const {model} = await open(`../bundle/${facts.file}`, "wasm", 1);
 element("title").textContent = facts.title;
 seen.width = columns;
