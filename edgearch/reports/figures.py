@@ -165,8 +165,8 @@ def _ways_of_timing(document: Document) -> Iterator[str]:
             together = number(latency, "timed_together") or 1
             if together > 1:
                 yield (
-                    f"{name}: {fmt.count(together)} are timed together, so p90 and p99 of single ones are not "
-                    "known."
+                    f"{name}: {fmt.count(together)} are timed together, so p90 and p99 of single ones are "
+                    "not known."
                 )
 
 
