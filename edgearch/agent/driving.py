@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from edgearch.runtimes import Session
+from edgearch.runtimes import Driven
 
 
 class Drive:
     """One export in one session with examples to run, as the manifest says how."""
 
-    def __init__(self, session: Session, export: dict[str, Any], inputs: dict[str, np.ndarray]) -> None:
+    def __init__(self, session: Driven, export: dict[str, Any], inputs: dict[str, np.ndarray]) -> None:
         by_name = {tensor["name"]: position for position, tensor in enumerate(export["inputs"])}
         outputs = {tensor["name"]: position for position, tensor in enumerate(export["outputs"])}
         state = export["state"]

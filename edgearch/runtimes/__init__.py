@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class Session(Protocol):
-    """One loaded model."""
+class Driven(Protocol):
+    """One loaded model, as far as it is run: here, on a board or in a browser."""
 
     def set_input(self, position: int, value: np.ndarray) -> None:
         """Copy ``value``, already of the tensor's dtype and shape, into an input."""
@@ -31,6 +31,10 @@ class Session(Protocol):
 
     def reset(self) -> None:
         """Set every variable tensor (an LSTM's state) back to its start."""
+
+
+class Session(Driven, Protocol):
+    """One loaded model in a runtime, which says what it took."""
 
     def arena_bytes(self) -> int | None:
         """Return the tensor arena's recorded size in bytes, where the runtime records one."""

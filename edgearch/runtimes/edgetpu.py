@@ -7,7 +7,6 @@ Coral's own libedgetpu 16.0 was built for TensorFlow 2.5 and crashes in ``tflite
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,13 +46,21 @@ def open_model(path: str, threads: int, kernels: str = "optimized") -> EdgeTpuSe
 
 
 def hardware() -> str:
-    """Say whether an Edge TPU and its library are there, without opening it."""
+    """Say whether an Edge TPU and its library are there; the Edge TPU itself is not opened."""
     ids = {
         f"{_text(one)}:{_text(one.with_name('idProduct'))}"
         for one in Path("/sys/bus/usb/devices").glob("*/idVendor")
     }
     found = bool(ids & _USB) or any(Path("/dev").glob(_PCIE))
-    return f"edgetpu {found} {ctypes.util.find_library('edgetpu')}"
+    return f"edgetpu {found}, {LIBRARY} {_has_library()}"
+
+
+def _has_library() -> bool:
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Ways to reach a machine, one a file: ``local``, ``serial``, ``ssh``.
+"""Ways to reach a machine, one a file, such as ``ssh``.
 
 A transport module gives ``connect(device, host)``, which returns a :class:`Transport`; ``ADDRESS``, the
 pattern of its hosts' addresses (``None``: it takes no host), and ``EXAMPLE`` of one. One that can see what is

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,13 @@ import numpy as np
 import platformdirs
 from pydantic import ValidationError
 
-from edgearch.agent import bundle, driving, measuring, worker
-from edgearch.agent.failure import AgentError
+from edgearch.agent import driving, measuring, worker
 from edgearch.errors import DeviceError, RequestError
 from edgearch.profiles import Device, Host
 from edgearch.transports import _adb, _benchmark_model
 from edgearch.transports._adb import Phone
-from edgearch.work import Progress, save_arrays, silent
+from edgearch.transports._beside import Beside
+from edgearch.work import Progress, save_arrays
 
 ADDRESS = re.compile(r"[^@/]+")
 EXAMPLE = "R58M123ABC (adb devices lists it) or 192.168.1.30:5555"
@@ -34,31 +32,18 @@ _HARDWARE = ("ranchu", "goldfish", "vbox86", "cutf_cvm")  # ro.hardware of emula
 _NO_OUTPUT = "benchmark_model wrote no whole output: it may be an old one, without --output_filepath"
 
 
-class Adb:
-    """A folder of ours on a phone, gone when the connection is closed."""
+class Adb(Beside):
+    """A folder of ours on a phone, for models and inputs, gone when the connection is closed."""
 
     def __init__(self, phone: Phone, binary: Path) -> None:
+        super().__init__(phone.serial)
         self._phone, self._binary = phone, binary
         self._there = f"{FOLDER}/edgearch-{secrets.token_hex(6)}"
-        self._here = Path(tempfile.mkdtemp(prefix="edgearch-"))
         self._ready = False
 
-    def send(self, file: Path, name: str, progress: Progress = silent) -> None:
-        """Keep ``file`` as ``name`` on this side: only models and inputs go to the phone."""
-        del progress
-        shutil.copyfile(file, self._here / name)
-
-    def call(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Answer as the agent does."""
-        return self._measure(request, progress) if request["do"] == "measure" else {}
-
-    def receive(self, name: str, file: Path) -> None:
-        """Copy ``name`` to ``file``."""
-        shutil.copyfile(self._here / name, file)
-
     def close(self) -> None:
-        """End what runs on the phone and remove our folder there."""
-        shutil.rmtree(self._here, ignore_errors=True)
+        """End what runs on the phone and remove our folders there and here."""
+        super().close()
         if self._ready:
             self._phone.quiet(self._ending())
             self._phone.quiet(f"rm -rf {self._there}")
@@ -70,11 +55,9 @@ class Adb:
             "done; true"
         )
 
-    def _measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        try:
-            folder = bundle.unpack(str(self._here / request["bundle"]), str(self._here))
-        except AgentError as error:
-            raise DeviceError(f"{self._phone.serial}: {error}") from error
+    def measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Run every example on the phone, time the models and profile them."""
+        folder = self.unpacked(request)
         self._prepare(progress)
         locks = platformdirs.user_cache_path("edgearch") / "phones" / self._phone.serial.replace(":", "-")
         locks.mkdir(parents=True, exist_ok=True)
@@ -111,7 +94,7 @@ class Adb:
             figures, outputs = worker.every_role(folder, run)
         except (RuntimeError, ValueError) as error:
             return {"name": name, "set_aside": str(error)}
-        save_arrays(self._here / request["keep"], outputs)
+        save_arrays(self.folder / request["keep"], outputs)
         ran = [role for role in figures["roles"].values() if "refused" not in role]
         rest = {
             "version": ran[0]["version"] or "of benchmark_model",
@@ -129,12 +112,12 @@ class Adb:
         plan = _Plan(export, inputs)
         self._phone.push(folder / export["file"], f"{self._there}/model.tflite")
         for position, content in plan.blobs.items():
-            blob = self._here / f"blob.{position}"
+            blob = self.folder / f"blob.{position}"
             blob.write_bytes(content)
             self._phone.push(blob, f"{self._there}/blob.{position}")
         shapes = [tensor["shape"] for tensor in export["inputs"]]
         words = " ".join(_benchmark_model.arguments("model.tflite", shapes, request["threads"]))
-        script = self._here / "script"
+        script = self.folder / "script"
         command = f"./benchmark_model {words} {' '.join(_benchmark_model.ONCE)}"
         script.write_text(plan.script(command), "ascii")
         self._phone.push(script, f"{self._there}/script")
@@ -144,7 +127,7 @@ class Adb:
                 progress(int(line) / plan.examples, f"example {line} of {plan.examples}")
 
         self._run("sh script", f"running {export['file']}", request, hear)
-        answers = self._here / "answers"
+        answers = self.folder / "answers"
         self._phone.pull(f"{self._there}/answers", answers, plan.answer_bytes)
         outputs = plan.outputs(answers.read_bytes())
         figures = self._timed(words, request, plan, progress)

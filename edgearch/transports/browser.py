@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,15 +16,14 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from edgearch.agent import bundle, machine, measuring, worker
+from edgearch.agent import machine, measuring, worker
 from edgearch.agent.driving import Drive
-from edgearch.agent.failure import AgentError
-from edgearch.errors import DeviceError
 from edgearch.profiles import Device, Host
 from edgearch.transports import _browser_program, _litertjs
+from edgearch.transports._beside import Beside
 from edgearch.transports._browser_program import Running
 from edgearch.transports._browser_server import Message, Server
-from edgearch.work import Progress, save_arrays, silent
+from edgearch.work import Progress, save_arrays
 
 ADDRESS = None
 RUNTIME = "litertjs-"  # then the accelerator's name in LiteRT.js
@@ -136,36 +133,16 @@ class _Session:
         return [float(one) for one in header["ms"]], int(header["together"])
 
 
-class Browser:
-    """A folder of ours, a browser that is started for each runtime, and LiteRT.js."""
+class Browser(Beside):
+    """A browser that is started for each runtime, with LiteRT.js; none runs between the calls."""
 
     def __init__(self, device: Device) -> None:
-        self._device = device
         self._program = _browser_program.find()
-        self._folder = Path(tempfile.mkdtemp(prefix="edgearch-"))
+        super().__init__(device.name)
 
-    def send(self, file: Path, name: str, progress: Progress = silent) -> None:
-        """Copy ``file`` into the folder as ``name``."""
-        del progress
-        shutil.copyfile(file, self._folder / name)
-
-    def call(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Answer as the agent does; what only a device's own files are cleaned of needs nothing here."""
-        return self._measure(request, progress) if request["do"] == "measure" else {}
-
-    def receive(self, name: str, file: Path) -> None:
-        """Copy ``name`` out of the folder."""
-        shutil.copyfile(self._folder / name, file)
-
-    def close(self) -> None:
-        """Remove the folder; no browser runs between the calls."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        try:
-            folder = bundle.unpack(str(self._folder / request["bundle"]), str(self._folder))
-        except AgentError as error:
-            raise DeviceError(f"{self._device.name}: {error}") from error
+    def measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Run every role in a page, in each runtime."""
+        folder = self.unpacked(request)
         about: dict[str, Any] = {}
         answers: dict[str, dict[str, np.ndarray]] = {}
 
@@ -191,7 +168,7 @@ class Browser:
             after = machine.condition()
         chosen = measuring.choose(runtimes, request["where"])
         if chosen:
-            save_arrays(self._folder / request["keep"], answers[chosen])
+            save_arrays(self.folder / request["keep"], answers[chosen])
         return {
             "machine": {**machine.describe(), "browser": _product(about)},
             "condition": {"before": before, "after": after},

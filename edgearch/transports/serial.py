@@ -12,8 +12,6 @@ import itertools
 import json
 import re
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +21,9 @@ import numpy as np
 
 from edgearch.agent import bundle, measuring, worker
 from edgearch.agent.driving import Drive
-from edgearch.agent.failure import AgentError
 from edgearch.errors import DeviceError
 from edgearch.profiles import Device, Host
+from edgearch.transports._beside import Beside
 from edgearch.work import Progress, save_arrays, silent
 
 ADDRESS = re.compile(r"/dev/.*")
@@ -164,46 +162,23 @@ class BoardSession:
         """Return what the board's interpreter took of its tensor arena."""
         return self._arena
 
-    def undelegated(self) -> None:
-        """Return nothing: there are no delegates."""
-        return
 
-    def processor(self) -> None:
-        """Return nothing: it is the CPU."""
-        return
-
-
-class Serial:
-    """A board; files stay in a folder of this machine, for nothing is kept on the board."""
+class Serial(Beside):
+    """A board; nothing is kept there."""
 
     def __init__(self, device: Device, line: Line, close: Callable[[], object]) -> None:
+        super().__init__(line.place)
         self._device, self._line, self._close = device, line, close
-        self._folder = Path(tempfile.mkdtemp(prefix="edgearch-"))
         self._project = Path("firmware")
 
     def send(self, file: Path, name: str, progress: Progress = silent) -> None:
         """Keep ``file`` as ``name``; the firmware project made with it stands beside it."""
-        del progress
+        super().send(file, name, progress)
         self._project = file.parent / "firmware"
-        shutil.copyfile(file, self._folder / name)
-
-    def call(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Answer the agent's requests: ``measure`` runs every example of the bundle on the board."""
-        if request["do"] == "measure":
-            return self._measure(request, progress)
-        if request["do"] == "clean":
-            for name in request["names"]:
-                (self._folder / name).unlink(missing_ok=True)
-            return {}
-        return {"machine": _machine(self._device, self._hello()), "files": []}
-
-    def receive(self, name: str, file: Path) -> None:
-        """Copy ``name`` to ``file``."""
-        shutil.copyfile(self._folder / name, file)
 
     def close(self) -> None:
         """Let the port go; the board waits for the next question and does nothing meanwhile."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        super().close()
         self._close()
 
     def _hello(self) -> dict[str, Any]:
@@ -213,11 +188,9 @@ class Serial:
             raise DeviceError(f"{error} {self._how_to_flash()}") from error
         return found
 
-    def _measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        try:
-            folder = bundle.unpack(str(self._folder / request["bundle"]), str(self._folder))
-        except AgentError as error:
-            raise DeviceError(f"{self._line.place}: {error}") from error
+    def measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Run every example of the bundle on the board."""
+        folder = self.unpacked(request)
         manifest = bundle.read_manifest(folder)
         digest, hello = bundle.models_digest(manifest), self._hello()
         if hello.get("board") != self._device.name or hello.get("digest") != digest:
@@ -241,7 +214,7 @@ class Serial:
         figures, outputs = worker.every_role(folder, run)
         runtime = measuring.judged(RUNTIME, {"version": "of the firmware", "threads": 1, **figures})
         runtime["chosen"] = "set_aside" not in runtime
-        save_arrays(self._folder / request["keep"], outputs)
+        save_arrays(self.folder / request["keep"], outputs)
         machine, unknown = _machine(self._device, hello), {"temperature_c": None, "throttled": None}
         condition = {"before": unknown, "after": unknown}
         return {"machine": machine, "condition": condition, "runtimes": [runtime]}

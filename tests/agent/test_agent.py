@@ -36,6 +36,7 @@ def request_for(archive: Path, **changes: Any) -> dict[str, Any]:
         "threads": 1,
         "seconds": 0,
         "timeout_seconds": 60,
+        "where": "stand-in",
     }
     return {**request, **changes}
 
