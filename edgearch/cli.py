@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ reached; 4 a tool crashed. Every verb takes --json; --debug shows tracebacks.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
+    _end_in_order()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without − and µ shows ? and goes on
@@ -72,10 +74,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ToolError.exit_code
 
 
+def _end_in_order() -> None:
+    """Let a request to end, or a closed terminal, unwind as Ctrl-C does: what we started ends with us."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores the latter
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def _of_the_system(error: OSError | MemoryError) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename or 'no file named'}."
-    return f"This machine has too little memory for it: {error}."
+    return f"This machine has too little memory for it{f': {error}' if str(error) else ''}."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -262,7 +275,8 @@ def _try(arguments: argparse.Namespace) -> int:
     with progress.display() as watcher:
         bundle = commands.bundled(request, options, watcher)
     with trying.served(request, bundle) as address, trying.redirect(address) as page:
-        print(json.dumps({"url": address}) if arguments.json else f"Draw at {address} (Ctrl-C ends it)")
+        said = f"Draw at {address} (Ctrl-C ends it). Paste it into a browser if none opens."
+        print(json.dumps({"url": address}) if arguments.json else said)
         sys.stdout.flush()
         if not arguments.no_open:
             webbrowser.open(page)  # a file: the address holds a secret, and command lines are public

@@ -93,7 +93,10 @@ def _by_ssh(host: profiles.Host) -> bool:
 
 
 def _host(name: str, host: profiles.Host) -> Found:
-    meant = _meant(host)
+    try:
+        meant = _meant(host)
+    except (ValueError, subprocess.TimeoutExpired) as error:
+        return Found("ssh", name, host.device or "", False, f"{host.address}: {error}")
     address, port = meant["hostname"], int(meant["port"])
     between = meant.get("proxyjump") or meant.get("proxycommand")
     if between:
@@ -108,7 +111,12 @@ def _host(name: str, host: profiles.Host) -> Found:
 
 
 def _meant(host: profiles.Host) -> dict[str, str]:
-    """Return what ssh would do by the user's own config: an alias has another hostname, perhaps a proxy."""
+    """Return what ssh would do by the user's own config: an alias has another hostname, perhaps a proxy.
+
+    Raises:
+        ValueError: ssh does not take the config; the text is ssh's.
+        subprocess.TimeoutExpired: a command that the config runs does not end.
+    """
     plain = {"hostname": host.address.rpartition("@")[2], "port": str(host.port or SSH_PORT)}
     program = shutil.which("ssh")
     if program is None:
@@ -119,6 +127,8 @@ def _meant(host: profiles.Host) -> dict[str, str]:
         [program, "-G", *config, *port, "--", host.address],
         capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE_SECONDS * 4,
     )  # fmt: skip
+    if done.returncode:
+        raise ValueError((done.stderr.strip().splitlines() or ["ssh refuses its config"])[-1])
     said = (line.partition(" ") for line in done.stdout.splitlines())
     return plain | {key: value for key, _, value in said if value != "none"}
 

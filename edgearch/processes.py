@@ -15,7 +15,7 @@ def run(
     command: Sequence[str],
     seconds: float,
     cwd: Path | None = None,
-    hear: Callable[[str], object] = str.strip,
+    hear: Callable[[str], object] = lambda _line: None,
 ) -> tuple[int, str]:
     """Run ``command`` and return its exit code and what it printed; ``hear`` is told each line.
 
@@ -46,6 +46,7 @@ def run(
             for line in child.stdout or ():
                 lines.append(line)
                 hear(line)
+            child.wait()
         except BaseException:
             _end(child)
             raise

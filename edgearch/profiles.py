@@ -338,7 +338,7 @@ def device(name: str) -> Device:
     """
     path = data_file("devices", "device", name)
     profile = read_toml(path, Device, name=name)
-    for field, (what, known) in _named_in_profiles().items():
+    for field, (what, known) in _named_in_profiles(profile.requirements).items():
         value = getattr(profile, field)
         for one in [value] if isinstance(value, str) else value:
             _look_up(f"{path}: Field {field!r}", what, one, known)
@@ -353,14 +353,15 @@ def device(name: str) -> Device:
     )
 
 
-def _named_in_profiles() -> dict[str, tuple[str, Collection[str]]]:
-    """Return, for each field of a profile that names something, what it names and what there is."""
-    runtimes = ("runtime", data_files("devices/requirements", ".txt"))
+def _named_in_profiles(own: Collection[str]) -> dict[str, tuple[str, Collection[str]]]:
+    """Return, for each field of a profile that names something, what it names and what there is.
+
+    ``own`` are the runtimes whose requirements stand in the profile itself.
+    """
     return {
         "transport": ("transport", _transports()),
         "default_pipeline": ("pipeline", data_files("pipelines")),
-        "runtimes": runtimes,
-        "requirements": runtimes,
+        "runtimes": ("runtime", {*data_files("devices/requirements", ".txt"), *own}),
         "opset": ("op set", ["builtin", *data_files("devices/opsets")]),
         "rewrites": ("rewrite", tomllib.loads(_text(HERE / "models" / "rewrites.toml"))),
     }

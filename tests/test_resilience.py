@@ -167,3 +167,20 @@ def test_store_finds_what_was_kept_and_nothing_that_was_not(tmp_path: Path) -> N
     assert (kept.facts, kept.seconds) == ({"epochs": 3}, 1.5)
     kept.files["weights"].write_text("1 2 4")
     assert store.find("train-1") is None, "damaged files count as unfinished"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_request_to_end_unwinds_and_ends_what_was_started(number: int, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    script = (
+        "import sys\n"
+        "from edgearch import cli, commands, processes\n"
+        f"act = lambda *_: processes.run(['sh', '-c', 'echo $$ > {child}; exec sleep 60'], 100)\n"
+        "commands.check = act\n"
+        "sys.exit(cli.main(['check', 'x.tflite', '--device', 'rpi']))\n"
+    )
+    ours = subprocess.Popen([sys.executable, "-c", script])
+    wait_for(lambda: child.exists() and child.read_text().strip() != "")
+    ours.send_signal(number)
+    assert ours.wait(timeout=20) == 128 + number
+    assert not Path(f"/proc/{child.read_text().strip()}").exists()

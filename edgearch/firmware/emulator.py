@@ -27,6 +27,11 @@ from edgearch.work import Progress
 
 VARIABLE = "TFLM_DIR"
 _HEADER = "tensorflow/lite/micro/micro_interpreter.h"
+_THIRD_PARTY = (
+    "flatbuffers/include/flatbuffers/flatbuffers.h",
+    "gemmlowp/fixedpoint/fixedpoint.h",
+    "ruy/ruy/profiler/instrumentation.h",
+)
 PACKAGES = {  # a tool → the Debian packages that have it
     "arm-none-eabi-g++": "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib",
     "cmake": "cmake",
@@ -40,8 +45,10 @@ _REGION = re.compile(r"^\s*(FLASH|RAM):\s+(\d+) ([KMG]?B)\s", re.MULTILINE)
 _TOO_LARGE = re.compile(
     r"region `(\w+)' overflowed by (\d+) bytes|(less than \d+ bytes of RAM are left[\w ]*)"
 )
-# A piece of the map: section, address, size, object file; a long section name has a line of its own.
-_PIECE = re.compile(r"^ (\.\S+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+(\S+)$", re.MULTILINE)
+# A piece of the map that goes to flash: section, address, size, object file; a long name has its own line.
+_PIECE = re.compile(
+    r"^ \.(?:text|rodata|data|init_array|ARM\.ex)\S*\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+(\S+)$", re.MULTILINE
+)
 
 
 class TooLargeError(Exception):
@@ -51,7 +58,19 @@ class TooLargeError(Exception):
 def tree(device: Device) -> Path | None:
     """Return the named source tree, where the device's profile says how what is built of it is run."""
     named = os.environ.get(VARIABLE)
-    return Path(named).absolute() if named and _run_command(device) else None
+    return Path(named).resolve() if named and _run_command(device) else None
+
+
+def state(device: Device) -> str:
+    """Return a word for the named sources and the compiler, on which figures depend; nothing without any."""
+    sources = tree(device)
+    return _state(sources) if sources else ""
+
+
+def _state(sources: Path) -> str:
+    _, compiler = processes.run(["arm-none-eabi-g++", "-dumpfullversion"], 60)
+    changed = max(path.stat().st_mtime_ns for path in (sources / "tensorflow/lite").rglob("*.[ch]*"))
+    return f"{sources} {changed} {compiler}"
 
 
 def check(device: Device) -> None:
@@ -63,6 +82,14 @@ def check(device: Device) -> None:
         raise RequestError(
             f"{VARIABLE}={named}: expected a source tree of TensorFlow Lite Micro, found no {_HEADER}. "
             f"Name another, or unset {VARIABLE}: TensorFlow Lite Micro's kernels on this machine answer then."
+        )
+    places = [named / "tensorflow/lite/micro/tools/make/downloads", named / "third_party"]
+    lacking = [one for one in _THIRD_PARTY if not any((place / one).is_file() for place in places)]
+    if lacking:
+        raise RequestError(
+            f"{VARIABLE}={named}: it lacks the headers that TensorFlow Lite Micro downloads "
+            f"({', '.join(lacking)}). In that folder: make -f tensorflow/lite/micro/tools/make/Makefile "
+            "third_party_downloads."
         )
     missing = [tool for tool in PACKAGES if shutil.which(tool) is None]
     if missing:
@@ -150,10 +177,8 @@ def _library(project: Path, bare_metal: BareMetal, sources: Path, progress: Prog
 
 def _key(project: Path, bare_metal: BareMetal, sources: Path) -> str:
     """Name what the library depends on: sources, compiler, its options and the recipe."""
-    _, compiler = processes.run(["arm-none-eabi-g++", "-dumpfullversion"], 60)
-    changed = max(path.stat().st_mtime_ns for path in (sources / "tensorflow/lite").rglob("*.[ch]*"))
     recipe = (project / "CMakeLists.txt").read_text(encoding="utf-8")
-    parts = [str(sources), str(changed), compiler, *bare_metal.cpu_flags, recipe]
+    parts = [_state(sources), *bare_metal.cpu_flags, recipe]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -177,8 +202,8 @@ def _built(project: Path, options: list[str], target: list[str], progress: Progr
         if code:
             errors = [line for line in said.splitlines() if "error" in line.lower()] or [said[-400:]]
             raise ToolError(
-                f"cmake could not build the firmware: {errors[0].strip()} The tree that {VARIABLE} names "
-                "needs its third-party headers too: see the firmware's README.md."
+                f"cmake could not build the firmware: {errors[0].strip()} The firmware's README.md says what "
+                f"the tree that {VARIABLE} names must have."
             )
     return said
 
@@ -187,7 +212,7 @@ def _bytes_of(map_file: Path, source: str) -> int:
     """Return what the object made of ``source`` takes of the linked program."""
     text = map_file.read_text(encoding="utf-8", errors="replace")
     linked = text.partition("Linker script and memory map")[2]  # before it stands what was discarded
-    return sum(int(size, 16) for _, size, of in _PIECE.findall(linked) if f"/{source}." in of)
+    return sum(int(size, 16) for size, of in _PIECE.findall(linked) if f"/{source}." in of)
 
 
 def _answer(project: Path, command: str) -> dict[str, Any]:

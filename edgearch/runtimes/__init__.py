@@ -56,7 +56,7 @@ def load(name: str) -> Any:
 
 def hardware(name: str) -> str:
     """Return the word of a runtime for its own hardware here; nothing of one that has none, or no module."""
-    if importlib.util.find_spec(_module(name)) is None:
+    if "." in name or importlib.util.find_spec(_module(name)) is None:
         return ""
     return str(getattr(load(name), "hardware", str)())
 

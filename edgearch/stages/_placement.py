@@ -51,12 +51,16 @@ def placed(
 
 
 def fit_as_compiled(device: Device, fit: dict[str, Any], accelerator: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``fit`` with the memory that the accelerator's compiler plans, where it says so."""
+    """Return ``fit`` with the memory that the accelerator's compiler plans, where it says so.
+
+    It plans nothing for what it leaves to the processor, and weights that it moves to DRAM are stored too.
+    """
     if "sram_bytes" not in accelerator:
         return fit
-    memory, arena = device.memory, accelerator["sram_bytes"] + accelerator["dram_bytes"]
+    memory, whole = device.memory, accelerator["mapped"] == accelerator["operators"]
+    arena = accelerator["sram_bytes"] if whole else max(accelerator["sram_bytes"], fit["arena_bytes"])
     ram = arena + memory.ram_overhead_bytes
-    flash = accelerator["flash_bytes"] + memory.flash_overhead_bytes
+    flash = max(accelerator["flash_bytes"] + memory.flash_overhead_bytes, fit["flash_bytes"])
     fits = ram <= memory.ram_bytes and flash <= memory.flash_bytes
     kept = {"where": "estimated", "arena_bytes": arena, "ram_bytes": ram, "flash_bytes": flash}
     return {**fit, **kept, "ok": fits and not fit["unsupported"]}

@@ -37,8 +37,7 @@ def machine(request: Request) -> str | None:
     """Return what here decides how it is measured, unless another machine does: hardware, an emulator."""
     if request.host:
         return None
-    sources = emulator.tree(request.device)
-    found = [*map(hardware, request.device.runtimes), str(sources or "")]
+    found = [*map(hardware, request.device.runtimes), emulator.state(request.device)]
     return " ".join(filter(None, found)) or None
 
 

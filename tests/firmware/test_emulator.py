@@ -33,6 +33,7 @@ Linker script and memory map
  .rodata.short  0x00001000      0x100 CMakeFiles/firmware.dir/src/test_vectors.cc.obj
  .rodata._ZN8edgearch4a_name_that_is_long
                 0x00001100       0x80 CMakeFiles/firmware.dir/src/test_vectors.cc.obj
+ .comment       0x00000000       0x27 CMakeFiles/firmware.dir/src/test_vectors.cc.obj
  .text.main     0x00002000      0x400 CMakeFiles/firmware.dir/src/run.cc.obj
 """
 ROLE: dict[str, Any] = {
@@ -48,6 +49,10 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     header = tmp_path / "tflm" / "tensorflow/lite/micro/micro_interpreter.h"
     header.parent.mkdir(parents=True)
     header.touch()
+    for third in emulator._THIRD_PARTY:
+        there = tmp_path / "tflm/third_party" / third
+        there.parent.mkdir(parents=True)
+        there.touch()
     for tool in emulator.PACKAGES:
         plays(tmp_path, tool, "echo 12.2")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -135,7 +140,7 @@ def test_program_that_memory_does_not_hold_is_no_crash(
 
 def test_failed_build_says_the_first_error_and_what_may_lack(sources: Path, tmp_path: Path) -> None:
     built(tmp_path, "fatal error: flatbuffers/flatbuffers.h: No such file", code=2)
-    with pytest.raises(ToolError, match=r"flatbuffers\.h: No such file.*third-party headers"):
+    with pytest.raises(ToolError, match=r"flatbuffers\.h: No such file.*README"):
         run(tmp_path, sources)
 
 
@@ -168,6 +173,12 @@ def test_tree_that_is_none_and_tools_that_lack_are_refused(
     with pytest.raises(RequestError, match="found no tensorflow/lite/micro"):
         emulator.check(MCU)
     emulator.check(profiles.device("nano33ble"))  # nothing here runs its firmware
+
+
+def test_tree_without_what_it_downloads_is_refused(sources: Path) -> None:
+    (sources / "third_party/ruy/ruy/profiler/instrumentation.h").unlink()
+    with pytest.raises(RequestError, match=r"ruy/profiler/instrumentation\.h.*third_party_downloads"):
+        emulator.check(MCU)
 
 
 def test_wrong_tree_is_refused_before_training(edgearch: Callable[..., Done], tmp_path: Path) -> None:
