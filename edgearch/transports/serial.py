@@ -118,13 +118,12 @@ def framed(number: int, text: str) -> bytes:
 def unframed(line: bytes) -> tuple[int | None, str]:
     """Return a line's number and text; what stands before ``@`` is noise.
 
-    A line that is damaged or cut has the number ``DAMAGED``; one without ``@`` and a digit is a log's: it
-    has none.
+    A line that is damaged or cut has the number ``DAMAGED``; one without ``@`` is a log's and has none.
     """
     found = _FRAME.search(line)
     if found and binascii.crc32(found[1]) == int(found[4], 16):
         return int(found[2]), found[3].decode("utf-8", "replace")
-    return DAMAGED if re.search(rb"@\d", line) else None, line.decode("utf-8", "replace").strip()
+    return DAMAGED if b"@" in line else None, line.decode("utf-8", "replace").strip()
 
 
 class BoardSession:
