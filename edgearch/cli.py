@@ -274,12 +274,12 @@ def _try(arguments: argparse.Namespace) -> int:
     trying.refuse(request)
     with progress.display() as watcher:
         bundle = commands.bundled(request, options, watcher)
-    with trying.served(request, bundle) as address, trying.redirect(address) as page:
+    with trying.served(request, bundle) as (address, page):
         said = f"Draw at {address} (Ctrl-C ends it). Paste it into a browser if none opens."
         print(json.dumps({"url": address}) if arguments.json else said)
         sys.stdout.flush()
         if not arguments.no_open:
-            webbrowser.open(page)  # a file: the address holds a secret, and command lines are public
+            webbrowser.open(page)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0

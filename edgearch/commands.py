@@ -213,13 +213,8 @@ def _refuse_large_graph(variant: str, dataset: str, folder: Path | None, device:
 
 def refusal(chosen: Pipeline, request: Request) -> str | None:
     """Say why the device cannot run what the pipeline makes, known before any training."""
-    device = request.device
-    if chosen.precision in device.precisions:
-        return None
-    return (
-        f"{device.name} does not run {chosen.precision} models. It runs {', '.join(device.precisions)}: "
-        f"choose such a pipeline (its default is {device.default_pipeline})."
-    )
+    refused = request.device.refusal(chosen.precision)
+    return ". ".join(refused) if refused else None
 
 
 def _chosen(request: Request, options: Options) -> Pipeline:

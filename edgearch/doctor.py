@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import importlib.metadata
 import importlib.util
 import platform
@@ -18,7 +17,7 @@ from edgearch import profiles
 from edgearch.agent import environment
 from edgearch.errors import DeviceError
 from edgearch.firmware import emulator
-from edgearch.runtimes import litert_gpu
+from edgearch.runtimes import edgetpu, litert_gpu
 from edgearch.transports import _browser_program
 
 Finding = tuple[bool, str, str]
@@ -106,8 +105,9 @@ def _browser() -> Finding:
 
 
 def _edge_tpu_library() -> Finding:
-    found = ctypes.util.find_library("edgetpu")
-    return bool(found), found or "not installed", "docs/devices.md says which build of libedgetpu runs today."
+    found = edgetpu.has_library()
+    remedy = "docs/devices.md says which build of libedgetpu runs today."
+    return found, edgetpu.LIBRARY if found else "not installed", remedy
 
 
 def _benchmark_model() -> Finding:

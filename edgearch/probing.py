@@ -17,7 +17,7 @@ from typing import Any
 
 from edgearch import profiles
 from edgearch.errors import DeviceError, RequestError
-from edgearch.transports import _adb, ssh
+from edgearch.transports import _adb, _ssh_master, ssh
 
 USB = Path("/sys/bus/usb/devices")
 SERIAL = Path("/dev/serial/by-id")
@@ -95,7 +95,7 @@ def _by_ssh(host: profiles.Host) -> bool:
 def _host(name: str, host: profiles.Host) -> Found:
     try:
         meant = _meant(host)
-    except (ValueError, subprocess.TimeoutExpired) as error:
+    except (ValueError, RequestError, subprocess.TimeoutExpired) as error:
         return Found("ssh", name, host.device or "", False, f"{host.address}: {error}")
     address, port = meant["hostname"], int(meant["port"])
     between = meant.get("proxyjump") or meant.get("proxycommand")
@@ -115,16 +115,15 @@ def _meant(host: profiles.Host) -> dict[str, str]:
 
     Raises:
         ValueError: ssh does not take the config; the text is ssh's.
+        RequestError: the config is no file.
         subprocess.TimeoutExpired: a command that the config runs does not end.
     """
     plain = {"hostname": host.address.rpartition("@")[2], "port": str(host.port or SSH_PORT)}
     program = shutil.which("ssh")
     if program is None:
         return plain
-    config = ["-F", str(host.ssh_config.expanduser())] if host.ssh_config else []
-    port = ["-p", str(host.port)] if host.port else []
     done = subprocess.run(
-        [program, "-G", *config, *port, "--", host.address],
+        [program, "-G", *_ssh_master.named(host), "--", host.address],
         capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE_SECONDS * 4,
     )  # fmt: skip
     if done.returncode:

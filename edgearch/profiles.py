@@ -181,6 +181,15 @@ class Device(Strict):
     benchmark_model: str | None = None
     firmware: Firmware | None = None
 
+    def refusal(self, precision: str) -> tuple[str, str] | None:
+        """Say why models of ``precision`` do not run, and what to do; ``None`` if they do."""
+        if precision in self.precisions:
+            return None
+        return f"{self.name} does not run {precision} models", (
+            f"It runs {', '.join(self.precisions)}: convert the model so, as the pipelines of those names do "
+            f"(the device's own is {self.default_pipeline})."
+        )
+
     @field_validator("firmware")
     @classmethod
     def _measured_arena(cls, firmware: Firmware | None, info: ValidationInfo) -> Firmware | None:

@@ -36,8 +36,12 @@ def refuse(request: Request) -> None:
 
 
 @contextlib.contextmanager
-def served(request: Request, bundle: Path) -> Iterator[str]:
-    """Serve the page and the model of ``bundle`` on loopback; yield the page's address.
+def served(request: Request, bundle: Path) -> Iterator[tuple[str, str]]:
+    """Serve the page and the model of ``bundle`` on loopback.
+
+    Yields:
+        The page's address, for people; and that of a file which leads there, for a browser's command line,
+        which every user of the machine can read: the address has a secret in it.
 
     Raises:
         DeviceError: LiteRT.js cannot be fetched.
@@ -48,16 +52,9 @@ def served(request: Request, bundle: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="edgearch-try-") as folder:
         (Path(folder) / "try.json").write_text(json.dumps(described), encoding="utf-8")
         server = _browser_server.Server({"litertjs": package, "bundle": bundle, "facts": Path(folder)})
-        with server.running():
-            yield server.url("try.html")
-
-
-def redirect(address: str) -> contextlib.AbstractContextManager[str]:
-    """Write a file that sends a browser on to ``address``; its own is given to the browser instead.
-
-    A browser's command line shows what it opens to every user of the machine, with the secret in it.
-    """
-    return _browser_server.redirect(address)
+        address = server.url("try.html")
+        with server.running(), _browser_server.redirect(address) as file:
+            yield address, file
 
 
 def describe(request: Request, bundle: Path) -> dict[str, Any]:

@@ -64,11 +64,8 @@ def choose(runtimes: list[dict[str, Any]], where: str) -> str | None:
     """
     order = ("device", where, "emulated")
     fit = [runtime for runtime in runtimes if "set_aside" not in runtime]
-    return (
-        min(fit, key=lambda one: (order.index(one.get("where", where)), _median(one)))["name"]
-        if fit
-        else None
-    )
+    ranked = [(order.index(one.get("where", where)), _median(one), one["name"]) for one in fit]
+    return min(ranked)[-1] if ranked else None
 
 
 def _median(runtime: dict[str, Any]) -> float:

@@ -52,10 +52,11 @@ def hardware() -> str:
         for one in Path("/sys/bus/usb/devices").glob("*/idVendor")
     }
     found = bool(ids & _USB) or any(Path("/dev").glob(_PCIE))
-    return f"edgetpu {found}, {LIBRARY} {_has_library()}"
+    return f"edgetpu {found}, {LIBRARY} {has_library()}"
 
 
-def _has_library() -> bool:
+def has_library() -> bool:
+    """Say whether libedgetpu can be loaded."""
     try:
         ctypes.CDLL(LIBRARY)
     except OSError:

@@ -38,28 +38,19 @@ def run(work: Work, _settings: Settings) -> Work:
         artifact(role, path, mixed.get(role, {}).get("precision", precision)) for role, path in models.items()
     ]
     fit = fitting(work, models, artifacts)
-    refused = _precision_refused(device, precision)
-    stopped = [*fit["unsupported"], *refused] if device.accelerator is None else fit["unsupported"]
+    refused = device.refusal(precision)
+    stopped = [*fit["unsupported"]]
+    if refused and device.accelerator is None:
+        stopped.append({"op": "model", "reason": refused[0], "remedy": refused[1]})
     placed = _placement.placed(device, list(models.values()), stopped)
     fit = _placement.fit_as_compiled(device, fit, placed.get("accelerator", {}))
     sizes = _sizes(work, artifacts[0]["precision"])
     checked = work.plus(artifacts=artifacts, fit=fit, **placed, sizes=sizes)
-    for one in refused:
-        checked = checked.failed(f"{one['reason']}. {one['remedy']}")
+    if refused:
+        checked = checked.failed(". ".join(refused))
     for reason in complaints(device, fit):
         checked = checked.failed(reason)
     return checked
-
-
-def _precision_refused(device: Device, precision: str) -> list[dict[str, Any]]:
-    """Return why the whole model does not run, if its numbers are none that the device computes with."""
-    if precision in device.precisions:
-        return []
-    remedy = (
-        f"It runs {', '.join(device.precisions)}: convert the model so, as the pipelines of those names do "
-        f"(the device's own is {device.default_pipeline})."
-    )
-    return [{"op": "model", "reason": f"{device.name} does not run {precision} models", "remedy": remedy}]
 
 
 def without_unsupported(work: Work) -> Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from edgearch.errors import DeviceError
 from edgearch.work import Progress, silent
 
 
-class Beside:
+class Beside(abc.ABC):
     """A folder here, where such a transport answers the agent's requests; gone when it is closed."""
 
     def __init__(self, place: str) -> None:
@@ -29,9 +30,9 @@ class Beside:
         """Answer as the agent does; what it cleans up goes with the folder here."""
         return self.measure(request, progress) if request["do"] == "measure" else {}
 
+    @abc.abstractmethod
     def measure(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Run a bundle and answer as :func:`edgearch.agent.measuring.measure` does."""
-        raise NotImplementedError
 
     def receive(self, name: str, file: Path) -> None:
         """Copy ``name`` to ``file``."""

@@ -145,15 +145,23 @@ def program(name: str) -> str:
 
 
 def _arguments(host: Host, socket: Path) -> list[str]:
-    config = _config(host)
     return [
         "-N",
-        *(["-F", str(config)] if config else []),
-        *(["-p", str(host.port)] if host.port else []),
+        *named(host),
         *_as_arguments({**OPTIONS, "ControlPath": str(socket)}),
         "--",
         host.address,
     ]
+
+
+def named(host: Host) -> list[str]:
+    """Return the arguments for what a host's entry says beside its address: a config, a port.
+
+    Raises:
+        RequestError: the config is no file.
+    """
+    config = _config(host)
+    return [*(["-F", str(config)] if config else []), *(["-p", str(host.port)] if host.port else [])]
 
 
 def _as_arguments(options: dict[str, str]) -> list[str]:
@@ -173,9 +181,7 @@ def _config(host: Host) -> Path | None:
 
 def _login(host: Host) -> str:
     """Return the command with which a person logs in."""
-    config = ["-F", str(host.ssh_config)] if host.ssh_config else []
-    port = ["-p", str(host.port)] if host.port else []
-    return shlex.join(["ssh", *config, *port, host.address])
+    return shlex.join(["ssh", *named(host), host.address])
 
 
 def _short_folder() -> str:

@@ -357,7 +357,9 @@ def test_slow_model_is_timed_for_a_limited_time() -> None:
     assert "--max_secs=45.000" in _benchmark_model.profiling(45)
 
 
-def test_long_copy_has_time_for_its_size(phone: Phone, device: profiles.Device, tmp_path: Path) -> None:
+def test_long_copy_has_time_for_its_size(
+    phone: Phone, device: profiles.Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = []
     (tmp_path / "large").write_bytes(bytes(10**6))
     there = _adb.Phone("R58M1")
@@ -367,7 +369,7 @@ def test_long_copy_has_time_for_its_size(phone: Phone, device: profiles.Device, 
         given.append(seconds)
         return run(words, doing, seconds)
 
-    there._adb = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(there, "_adb", watched)
     there.push(tmp_path / "large", "/data/local/tmp/large")
     there.pull("/data/local/tmp/large", tmp_path / "again", 10**7)
     assert given == [_adb._SECONDS + 2, _adb._SECONDS + 20]

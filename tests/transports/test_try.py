@@ -24,7 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from edgearch import profiles, trying
 from edgearch.errors import DeviceError
 from edgearch.transports import _browser_program, _litertjs
-from edgearch.transports._browser_server import Server
+from edgearch.transports._browser_server import Server, redirect
 from edgearch.work import silent
 from tests.conftest import Deployed, Done
 
@@ -136,7 +136,7 @@ def test_page_says_that_litertjs_did_not_come(page: Any, tmp_path: Path) -> None
 
 
 def test_file_that_its_owner_alone_may_read_sends_a_browser_on_to_the_page(page: Any, address: str) -> None:
-    with trying.redirect(address) as file:
+    with redirect(address) as file:
         path = Path(url2pathname(urlsplit(file).path))
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         page.get(file)
