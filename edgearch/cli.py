@@ -396,7 +396,7 @@ def _probed(arguments: argparse.Namespace) -> int:
 
 
 def _devices(arguments: argparse.Namespace) -> int:
-    from edgearch import profiles
+    from edgearch import profiles, records
 
     if arguments.probe:
         return _probed(arguments)
@@ -407,7 +407,7 @@ def _devices(arguments: argparse.Namespace) -> int:
             return 0
         rows = [{"field": name, "value": value} for name, value in profile.items()]
         return _listed(arguments, rows, ("field", "value"))
-    found = [profiles.device(name) for name in profiles.data_files("devices")]
+    found = [profiles.device(name) for name in records.data_files("devices")]
     rows = [
         {
             "device": one.name,
@@ -422,9 +422,9 @@ def _devices(arguments: argparse.Namespace) -> int:
 
 
 def _pipelines(arguments: argparse.Namespace) -> int:
-    from edgearch import pipeline, profiles
+    from edgearch import pipeline, records
 
-    found = [pipeline.read(name) for name in profiles.data_files("pipelines")]
+    found = [pipeline.read(name) for name in records.data_files("pipelines")]
     rows = [
         {"pipeline": one.name, "stages": " → ".join(step.name for step in one.steps), "about": one.summary}
         for one in found

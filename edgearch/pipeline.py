@@ -22,9 +22,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from edgearch import data, isolation, models, profiles, stages
+from edgearch import data, isolation, models, records, stages
 from edgearch.errors import RequestError, unknown
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.store import Kept, Store
 from edgearch.work import Progress, Request, Work, silent
 
@@ -115,8 +115,8 @@ def read(name: str) -> Pipeline:
     Raises:
         RequestError: there is none, a stage or a setting of it is not known, or a stage lacks what it takes.
     """
-    path = profiles.data_file("pipelines", "pipeline", name)
-    found = profiles.read_toml(path, _File)
+    path = records.data_file("pipelines", "pipeline", name)
+    found = records.read_toml(path, _File)
     steps: list[Step] = []
     for index, step in enumerate(found.stages):
         where = f"{path}: stages.{index} ({step.name})"
@@ -141,7 +141,7 @@ def _refuse_without(stage: str, before: Sequence[str], where: str) -> None:
 
 def ladder() -> list[Pipeline]:
     """Return the pipelines that a comparison shows, in order."""
-    found = [read(name) for name in profiles.data_files("pipelines")]
+    found = [read(name) for name in records.data_files("pipelines")]
     return sorted((one for one in found if one.ladder is not None), key=lambda one: one.ladder or 0)
 
 
@@ -150,7 +150,7 @@ def _settings(stage: str, found: dict[str, Any], where: str) -> BaseModel:
     try:
         return record.model_validate(found)
     except ValidationError as error:
-        raise RequestError(f"{where}: {profiles.explain(error, record)}") from error
+        raise RequestError(f"{where}: {records.explain(error, record)}") from error
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,13 @@ import re
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from edgearch.errors import RequestError, unknown
+from edgearch.records import HERE, Strict, data_file, data_files, matching, read_toml, text_of
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Where = Literal["device", "stand-in", "emulated", "simulated", "estimated"]
@@ -31,9 +24,6 @@ Processor = Literal["cpu", "mcu"]
 Accelerator = Literal["edgetpu", "ethos-u55-128", "ethos-u65-256"]
 ArenaRuntime = Literal["tflm"]  # of the runtimes, those that record a tensor arena
 
-HERE = Path(__file__).parent
-# A word that can be a file stem, a folder and a report column, and never an option of a program.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # user@host, as OpenSSH reads a destination, which a phone's serial number is too: no white space, no leading
 # dash, nothing a shell reads. Or a serial port.
 ADDRESS = re.compile(
@@ -47,23 +37,6 @@ REQUIREMENT = re.compile(
     r"|@[a-z-]+/[a-z-]+@[0-9.]+"
 )
 A_REQUIREMENT = "a requirement such as numpy<2"
-
-
-def _matching(pattern: str | re.Pattern[str], expected: str) -> AfterValidator:
-    """Return a check that a whole text matches, whose error says ``expected``: a pattern helps nobody."""
-
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(expected)
-        return value
-
-    return AfterValidator(check)
-
-
-class Strict(BaseModel):
-    """A frozen record that refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Memory(Strict):
@@ -81,12 +54,12 @@ class Memory(Strict):
 
 # One option and no more: it stands in a CMake file.
 Flag = Annotated[
-    str, _matching(r"-m[a-z0-9=.+-]+", "an option for the compiler's target, such as -mcpu=cortex-m4")
+    str, matching(r"-m[a-z0-9=.+-]+", "an option for the compiler's target, such as -mcpu=cortex-m4")
 ]
 # A program and plain words: it is started without a shell.
 Emulator = Annotated[
     str,
-    _matching(
+    matching(
         r"qemu-system-arm( [A-Za-z0-9_./=,:-]+)+",
         "QEMU with its options, such as qemu-system-arm -machine mps2-an386 -kernel build/firmware.elf",
     ),
@@ -94,14 +67,14 @@ Emulator = Annotated[
 # As arduino-cli wants it: vendor:architecture:board, then what the board's menus leave open.
 Board = Annotated[
     str,
-    _matching(
+    matching(
         "W:W:W(:W=W(,W=W)*)?".replace("W", "[A-Za-z0-9_.-]+"),
         "a board as arduino-cli calls it, such as arduino:mbed_nano:nano33ble or "
         "STMicroelectronics:stm32:Disco:pnum=DISCO_F746NG",
     ),
 ]
-Header = Annotated[str, _matching(r"[A-Za-z0-9_]+\.h", "a C header such as TensorFlowLite.h")]
-Requirement = Annotated[str, _matching(REQUIREMENT, A_REQUIREMENT)]
+Header = Annotated[str, matching(r"[A-Za-z0-9_]+\.h", "a C header such as TensorFlowLite.h")]
+Requirement = Annotated[str, matching(REQUIREMENT, A_REQUIREMENT)]
 
 
 class BareMetal(Strict):
@@ -172,7 +145,7 @@ class Device(Strict):
     missing_operators: tuple[str, ...] = ()
     processor: Processor = "cpu"
     accelerator: Accelerator | None = None
-    requirements: dict[str, tuple[Requirement, ...]] = {}
+    requirements: dict[str, tuple[Requirement, ...]] = Field(default_factory=dict)
     arena_runtime: ArenaRuntime | None = None
     rewrites: tuple[str, ...] = ()
     latency_budget_ms: float | None = Field(default=None, gt=0)
@@ -203,7 +176,7 @@ class Device(Strict):
 
 Address = Annotated[
     str,
-    _matching(ADDRESS, "a destination such as pi@192.168.1.20, an alias of your ssh config or /dev/ttyACM0"),
+    matching(ADDRESS, "a destination such as pi@192.168.1.20, an alias of your ssh config or /dev/ttyACM0"),
 ]
 
 
@@ -232,111 +205,7 @@ class Host(Strict):
 
 
 class _Config(Strict):
-    hosts: dict[str, Host] = {}
-
-
-T = TypeVar("T", bound=BaseModel)
-
-
-def read_toml(path: Path, record: type[T], **known: object) -> T:
-    """Read ``path`` as a ``record``; ``known`` are fields that the file does not hold itself.
-
-    Raises:
-        RequestError: not TOML, or a field is unknown, missing or of another kind than expected.
-    """
-    try:
-        found = tomllib.loads(_text(path))
-    except (ValueError, RecursionError) as error:  # too many digits or brackets are no TOMLDecodeError
-        raise RequestError(f"{path}: expected a TOML file, found {error}.") from error
-    try:
-        return record.model_validate({**found, **known})
-    except ValidationError as error:
-        raise RequestError(f"{path}: {explain(error, record)}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RequestError(
-            f"{path}: expected text in UTF-8, found the byte {error.object[error.start]:#04x} "
-            f"at offset {error.start}. Save it as UTF-8."
-        ) from error
-    except OSError as error:
-        raise RequestError(f"{path}: expected a text file; it cannot be read: {error.strerror}.") from error
-
-
-def explain(error: ValidationError, record: type[BaseModel]) -> str:
-    """Say for each wrong field what was expected and what was found."""
-    found = error.errors(include_url=False)
-    lists = {one["loc"][:-1] for one in found}  # one that holds a wrong item is no shorter for it
-    return " ".join(_explain_one(dict(one), record) for one in found if one["loc"] not in lists)
-
-
-# Words of pydantic's that "expected" takes the place of, or that say twice what was found.
-_PYDANTICS_OWN = re.compile(r"^(Value error, |Input should be |\w+ should have )| after validation, not \d+$")
-
-
-def _explain_one(one: dict[str, Any], record: type[BaseModel]) -> str:
-    field = ".".join(str(part) for part in one["loc"])
-    if one["type"] == "extra_forbidden":
-        known = ", ".join(sorted(_fields_beside(one["loc"], record)))
-        return f"Field {field!r}: unknown; expected one of {known}; found {one['input']!r}."
-    if one["type"] == "missing":
-        return f"Field {field!r}: expected a value, found none."
-    expected = _PYDANTICS_OWN.sub("", one["msg"])
-    return f"Field {field!r}: expected {expected}, found {one['input']!r}."
-
-
-def _fields_beside(location: tuple[int | str, ...], record: type[BaseModel]) -> list[str]:
-    for part in location[:-1]:  # a part that is no field is a place in a list, or a key of the user's own
-        field = record.model_fields.get(str(part))
-        record = (_record_in(field.annotation) if field else None) or record
-    return list(record.model_fields)
-
-
-def _record_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the record that an annotation such as ``dict[str, Host]`` or ``Firmware | None`` is about."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_record_in, get_args(annotation))), None)
-
-
-def data_folders(kind: str) -> list[Path]:
-    """Return the folders that hold ``kind`` (``devices``, ``pipelines``): the user's, then ours."""
-    installed, checkout = HERE / "_data" / kind, HERE.parent / kind
-    ours = installed if installed.is_dir() else checkout
-    user = Path.cwd() / kind
-    return [user, ours] if user.is_dir() and user.resolve() != ours.resolve() else [ours]
-
-
-def data_files(kind: str, suffix: str = ".toml") -> dict[str, Path]:
-    """Return name → file for every ``kind`` there is; a user's file hides ours of the same name.
-
-    An editor's backup, or a file whose name a shell would read as an option, is none.
-    """
-    found: dict[str, Path] = {}
-    for folder in reversed(data_folders(kind)):
-        paths = sorted(folder.glob(f"*{suffix}"))
-        found |= {path.stem: path for path in paths if NAME.fullmatch(path.stem)}
-    return dict(sorted(found.items()))
-
-
-def data_file(kind: str, what: str, name: str, suffix: str = ".toml") -> Path:
-    """Return the file of the ``what`` called ``name``.
-
-    Raises:
-        RequestError: there is none, or it cannot be called so.
-    """
-    files = data_files(kind, suffix)
-    if name in files:
-        return files[name]
-    missing = unknown(what, name, files)
-    if NAME.fullmatch(name):
-        raise missing
-    raise RequestError(
-        f"{missing} A name is letters, digits, . _ and -, the first a letter or a digit: rename the file."
-    )
+    hosts: dict[str, Host] = Field(default_factory=dict)
 
 
 def device(name: str) -> Device:
@@ -372,7 +241,7 @@ def _named_in_profiles(own: Collection[str]) -> dict[str, tuple[str, Collection[
         "default_pipeline": ("pipeline", data_files("pipelines")),
         "runtimes": ("runtime", {*data_files("devices/requirements", ".txt"), *own}),
         "opset": ("op set", ["builtin", *data_files("devices/opsets")]),
-        "rewrites": ("rewrite", tomllib.loads(_text(HERE / "models" / "rewrites.toml"))),
+        "rewrites": ("rewrite", tomllib.loads(text_of(HERE / "models" / "rewrites.toml"))),
     }
 
 
@@ -393,7 +262,7 @@ def requirements(runtime: str) -> tuple[str, ...]:
         RequestError: there is no such file, or a line of it is not a plain requirement.
     """
     path = data_file("devices/requirements", "runtime", runtime, ".txt")
-    lines = [line.split("#")[0].strip() for line in _text(path).splitlines()]
+    lines = [line.split("#")[0].strip() for line in text_of(path).splitlines()]
     for line in filter(None, lines):
         if not REQUIREMENT.fullmatch(line):
             raise RequestError(f"{path}: expected {A_REQUIREMENT}, found {line!r}.")

@@ -34,7 +34,7 @@ from edgearch.agent import driving
 from edgearch.data import Examples
 from edgearch.errors import RequestError, unknown
 from edgearch.framework import tf
-from edgearch.profiles import NAME
+from edgearch.records import NAME
 from edgearch.work import Arrays, Spec
 
 OWN = os.environ.get("EDGEARCH_MODELS")

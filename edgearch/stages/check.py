@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
-from edgearch.profiles import Device, Precision, Strict
+from edgearch.profiles import Device, Precision
+from edgearch.records import Strict
 from edgearch.stages import _bundle, _device, _placement
 from edgearch.tflite import costs
 from edgearch.tflite import model as tflite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _conversion
 from edgearch.work import Work
 

@@ -14,7 +14,8 @@ from pydantic import Field
 from edgearch import firmware, transports
 from edgearch.errors import DeviceError
 from edgearch.firmware import emulator
-from edgearch.profiles import Device, Strict
+from edgearch.profiles import Device
+from edgearch.records import Strict
 from edgearch.runtimes import hardware
 from edgearch.stages import _bundle, _device, package, validate
 from edgearch.transports import Transport

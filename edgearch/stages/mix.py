@@ -18,7 +18,7 @@ from pydantic import Field
 
 from edgearch import isolation, tasks
 from edgearch.errors import ToolError
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _bundle, _conversion, _fitting, _host, _selective, validate
 from edgearch.tasks import Score
 from edgearch.work import Work, load_arrays

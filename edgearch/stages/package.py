@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from edgearch import firmware
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _bundle, _compiling
 from edgearch.work import Request, Work, load_arrays
 

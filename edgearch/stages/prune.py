@@ -13,7 +13,7 @@ from pydantic import Field
 from edgearch import tasks
 from edgearch.framework import keras, make_repeatable, tfmot
 from edgearch.models import Architecture
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work
 

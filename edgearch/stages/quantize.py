@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _bundle, _conversion, convert
 from edgearch.work import Work
 

@@ -12,7 +12,7 @@ from edgearch.data import Dataset
 from edgearch.errors import RequestError
 from edgearch.framework import keras, make_repeatable, trained_on
 from edgearch.models import Architecture, Recipe
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _fitting
 from edgearch.work import Work, save_arrays
 

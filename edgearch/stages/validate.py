@@ -11,7 +11,7 @@ from pydantic import Field
 from edgearch import tasks
 from edgearch.agent import driving
 from edgearch.errors import ToolError
-from edgearch.profiles import Strict
+from edgearch.records import Strict
 from edgearch.stages import _bundle, _fitting, _host
 from edgearch.tflite import model as tflite
 from edgearch.work import Arrays, Predictor, Work, load_arrays, save_arrays

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from edgearch.errors import DeviceError
-from edgearch.profiles import NAME, Device, Host
+from edgearch.profiles import Device, Host
+from edgearch.records import NAME
 from edgearch.transports import _agent, _ssh_complaints
 from edgearch.transports._ssh_master import Master, program
 from edgearch.work import Progress, silent

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgearch import models, profiles
+from edgearch import models, profiles, records
 from tests.conftest import ROOT, Deployed, Done, run_edgearch
 
-PROFILES = list(profiles.data_files("devices"))
+PROFILES = list(records.data_files("devices"))
 
 
 def check(done: Done, device: str) -> None:

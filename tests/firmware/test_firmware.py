@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgearch import firmware, profiles
+from edgearch import firmware, profiles, records
 from edgearch.agent.driving import to_tensor
 from edgearch.profiles import Device
 from edgearch.tflite import model as tflite
@@ -275,7 +275,7 @@ def test_board_is_listed_and_asks_for_firmware(name: str) -> None:
     device = profiles.device(name)
     assert device.firmware and device.firmware.arduino and device.firmware.arduino.board
     assert (device.opset, device.arena_runtime, device.without_host) == ("tflm", "tflm", "simulated")
-    assert name in profiles.data_files("devices")
+    assert name in records.data_files("devices")
 
 
 def test_deployment_to_a_board_ends_in_a_firmware_project(board: Deployed) -> None:
@@ -370,7 +370,7 @@ def flags_of(device: Device) -> tuple[str, ...]:
 def test_model_that_does_not_fit_has_no_firmware_and_an_old_one_is_removed(board: Deployed) -> None:
     devices = board.folder / "devices"
     devices.mkdir()
-    profile = (profiles.data_folders("devices")[-1] / "mcu.toml").read_text(encoding="utf-8")
+    profile = (records.data_folders("devices")[-1] / "mcu.toml").read_text(encoding="utf-8")
     (devices / "small.toml").write_text(profile, encoding="utf-8")
     fitting = board.again("deploy", "mlp", "--device", "small", "--json", *QUICK)
     assert fitting.code == 0, fitting.stderr
@@ -396,7 +396,7 @@ def test_wrong_firmware_field_names_file_field_and_value(
     old: str, new: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "devices").mkdir()
-    text = (profiles.data_folders("devices")[-1] / "mcu.toml").read_text(encoding="utf-8")
+    text = (records.data_folders("devices")[-1] / "mcu.toml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "devices" / "mine.toml").write_text(text.replace(old, new), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgearch import models, profiles
+from edgearch import models, profiles, records
 from edgearch.models import _blocks
 from edgearch.work import Spec
 
@@ -103,5 +103,5 @@ def test_every_rewrite_leaves_weights_that_fit_the_variant_without_it(variant: s
 def test_every_rewrite_that_a_variant_or_a_profile_names_exists() -> None:
     known = set(models.rewrites())
     assert {name for variant in REWRITTEN for name in models.find(variant).rewrites} <= known
-    for name in profiles.data_files("devices"):
+    for name in records.data_files("devices"):
         assert set(profiles.device(name).rewrites) <= known
