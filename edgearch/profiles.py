@@ -216,7 +216,7 @@ def device(name: str) -> Device:
     """
     path = data_file("devices", "device", name)
     profile = read_toml(path, Device, name=name)
-    for field, (what, known) in _named_in_profiles(profile.requirements).items():
+    for field, (what, known) in _named_in(profile).items():
         value = getattr(profile, field)
         for one in [value] if isinstance(value, str) else value:
             _look_up(f"{path}: Field {field!r}", what, one, known)
@@ -231,15 +231,13 @@ def device(name: str) -> Device:
     )
 
 
-def _named_in_profiles(own: Collection[str]) -> dict[str, tuple[str, Collection[str]]]:
-    """Return, for each field of a profile that names something, what it names and what there is.
-
-    ``own`` are the runtimes whose requirements stand in the profile itself.
-    """
+def _named_in(profile: Device) -> dict[str, tuple[str, Collection[str]]]:
+    """Return, for each field of ``profile`` that names something, what it names and what there is."""
     return {
         "transport": ("transport", _transports()),
         "default_pipeline": ("pipeline", data_files("pipelines")),
-        "runtimes": ("runtime", {*data_files("devices/requirements", ".txt"), *own}),
+        "runtimes": ("runtime", {*data_files("devices/requirements", ".txt"), *profile.requirements}),
+        "requirements": ("runtime", [*profile.runtimes, *filter(None, [profile.arena_runtime])]),
         "opset": ("op set", ["builtin", *data_files("devices/opsets")]),
         "rewrites": ("rewrite", tomllib.loads(text_of(HERE / "models" / "rewrites.toml"))),
     }

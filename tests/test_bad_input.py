@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgearch import pipeline, profiles
+from edgearch import pipeline, profiles, records
 from edgearch.errors import RequestError
 from tests.conftest import ROOT, Done
 
@@ -316,3 +316,15 @@ def test_make_without_a_model_says_what_to_type() -> None:
     )
     assert done.returncode == 2
     assert "MODEL=cnn DEVICE=rpi" in done.stderr
+
+
+def test_profile_may_bring_the_requirements_of_a_runtime_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (records.data_folders("devices")[-1] / "browser.toml").read_text(encoding="utf-8")
+    text = text.replace('"litertjs-wasm", "litertjs-webgpu"', '"litertjs-webnn"')
+    own = 'requirements = { litertjs-webnn = ["@litertjs/core@2.5.3"] }\n'
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "mine.toml").write_text(own + text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert profiles.device("mine").requirements == {"litertjs-webnn": ("@litertjs/core@2.5.3",)}

@@ -57,8 +57,8 @@ class TooLargeError(Exception):
 
 def tree(device: Device) -> Path | None:
     """Return the named source tree, where the device's profile says how what is built of it is run."""
-    named = os.environ.get(VARIABLE)
-    return Path(named).resolve() if named and _run_command(device) else None
+    named, bare_metal = os.environ.get(VARIABLE), _bare_metal(device)
+    return Path(named).resolve() if named and bare_metal and bare_metal.run else None
 
 
 def state(device: Device) -> str:
@@ -109,10 +109,13 @@ def run(project: Path, device: Device, sources: Path, progress: Progress) -> dic
         expected, and their ``largest_difference`` in quantization steps.
 
     Raises:
+        RequestError: the profile names no emulator.
         TooLargeError: flash or RAM does not hold it.
         ToolError: the build failed, or the program did not end or could not run a role.
     """
     bare_metal = _bare_metal(device)
+    if bare_metal is None or bare_metal.run is None:
+        raise RequestError(f"The profile of {device.name} names no emulator: run of [firmware.bare_metal].")
     library = _library(project, bare_metal, sources, progress)
     progress(None, "building the firmware")
     said = _built(project, [f"-D{VARIABLE}={sources}", f"-DTFLM_LIBRARY={library}"], [], progress)
@@ -121,7 +124,7 @@ def run(project: Path, device: Device, sources: Path, progress: Progress) -> dic
         raise ToolError(f"The linker did not say how much memory the firmware takes: {said[-400:]}")
     vectors = _bytes_of(project / "build" / "firmware.map", "test_vectors.cc")
     progress(None, "running the firmware in QEMU")
-    found = _answer(project, str(bare_metal.run))
+    found = _answer(project, bare_metal.run)
     per_tick = bare_metal.instructions_per_second / bare_metal.clock_hz
     roles = {name: _role(role, per_tick) for name, role in found["roles"].items()}
     return {
@@ -149,15 +152,8 @@ def _role(found: dict[str, Any], per_tick: float) -> dict[str, Any]:
     }
 
 
-def _run_command(device: Device) -> str | None:
-    bare_metal = device.firmware.bare_metal if device.firmware else None
-    return bare_metal.run if bare_metal else None
-
-
-def _bare_metal(device: Device) -> BareMetal:
-    if device.firmware is None or device.firmware.bare_metal is None:
-        raise RequestError(f"The profile of {device.name} has no [firmware.bare_metal] to build for.")
-    return device.firmware.bare_metal
+def _bare_metal(device: Device) -> BareMetal | None:
+    return device.firmware.bare_metal if device.firmware else None
 
 
 def _library(project: Path, bare_metal: BareMetal, sources: Path, progress: Progress) -> Path:
