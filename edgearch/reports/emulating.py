@@ -8,8 +8,8 @@ from edgearch.reports.facts import Column, Facts, Row, facts
 from edgearch.reports.reading import Document, number, part
 
 _NOTE = (
-    "An emulator has no timing model: instructions are exact and repeatable, and are no time. RAM, flash and "
-    "the tensor arena above are this program's, as linked and as run."
+    "An emulator has no timing model: instructions are exact and repeatable, and are no time. The "
+    "report's RAM, flash and tensor arena are this program's, as linked and as run."
 )
 
 
